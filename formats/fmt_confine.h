@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A box for a process that parses what nobody vouches for: image metadata, bitcode, ELF.
+ *
+ * Irrevocable, for the calling (single-threaded) process and everything it execs. Combines
+ * no_new_privs, Landlock (every access right the kernel knows; the constants of ABI 7 are defined
+ * here where the system's header lacks them), a seccomp filter (no sockets, no ptrace, no mount,
+ * no keyrings, no bpf, no io_uring, no new namespaces …), resource limits, an empty capability
+ * set and death with the parent. */
+#ifndef FMT_CONFINE_H
+#define FMT_CONFINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fmt_confinement {
+        const char *const *readable; /* folders and files that may be read and exec'd from; NULL-terminated, or NULL */
+        const char *writable;        /* one folder for scratch files (no exec), or NULL */
+        bool may_exec;               /* may exec what lies in readable, and fork */
+        uint64_t memory_limit;       /* RLIMIT_AS in bytes, 0: none */
+        uint64_t file_limit;         /* RLIMIT_FSIZE in bytes, 0: none */
+        uint64_t cpu_seconds;        /* RLIMIT_CPU, 0: none */
+};
+
+/* 0, or a negative errno: -EOPNOTSUPP where file access cannot be confined on this kernel (no
+ * Landlock): the caller must then not go on. */
+int fmt_confine(const struct fmt_confinement *confinement);
+
+#endif

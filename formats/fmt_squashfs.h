@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A squashfs image, read without trusting it.
+ *
+ * fmt_squashfs_open runs the confined indexer (xaas-indexer: the only process that parses
+ * squashfs metadata, with libsquashfuse), which writes a flat index into a memfd that is then
+ * sealed; the index is checked once (fmt_index_check) and from then on all look-ups are array
+ * accesses. File data is decompressed here, by zstd, zlib, xz, lz4 and lzo themselves, into buffers
+ * whose size we set, through a cache of decompressed blocks shared by all threads.
+ * Everything below is thread-safe after open. */
+#ifndef FMT_SQUASHFS_H
+#define FMT_SQUASHFS_H
+
+#include "fmt_source.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct fmt_squashfs;
+
+struct fmt_squashfs_options {
+        uint64_t offset;      /* of the squashfs superblock in the file, bytes; SIF partitions are found by themselves */
+        uint64_t cache_size;  /* decompressed blocks kept, bytes; 0: 256 MiB */
+        const char *libexec;  /* folder of xaas-indexer; NULL: built in, or $XAASFS_LIBEXEC */
+};
+
+/* Inodes are numbered 1 … count; the root is FMT_ROOT. Hard links share an inode. */
+typedef uint32_t fmt_inode;
+#define FMT_ROOT ((fmt_inode)1)
+
+/* PATH is opened once and kept. Prints what is wrong through fmt_error. Call while
+ * single-threaded (it forks). */
+int fmt_squashfs_open(const char *path, const struct fmt_squashfs_options *options,
+        struct fmt_squashfs **ret);
+void fmt_squashfs_free(struct fmt_squashfs *image);
+
+uint32_t fmt_squashfs_count(const struct fmt_squashfs *image);
+int fmt_squashfs_stat(const struct fmt_squashfs *image, fmt_inode inode, struct stat *ret);
+/* -ENOENT, -ENOTDIR. NAME need not be terminated. */
+int fmt_squashfs_lookup(const struct fmt_squashfs *image, fmt_inode directory, const char *name,
+        size_t name_size, fmt_inode *ret);
+/* The INDEXth entry (0 …, stable, "." and ".." not included): -ENOENT at the end. *ret_name points into the index, not terminated. */
+int fmt_squashfs_entry(const struct fmt_squashfs *image, fmt_inode directory, uint32_t index,
+        const char **ret_name, size_t *ret_name_size, fmt_inode *ret_inode);
+int fmt_squashfs_parent(const struct fmt_squashfs *image, fmt_inode directory, fmt_inode *ret);
+/* Points into the index, not terminated. */
+int fmt_squashfs_readlink(const struct fmt_squashfs *image, fmt_inode inode, const char **ret,
+        size_t *ret_size);
+/* Bytes read (0 at the end of the file), or a negative errno. */
+ssize_t fmt_squashfs_read(struct fmt_squashfs *image, fmt_inode inode, void *buffer, size_t size,
+        uint64_t offset);
+/* Names of extended attributes, each NUL-terminated; and one value. As listxattr and getxattr: SIZE 0
+ * asks for the size, -ERANGE if it does not fit, -ENODATA. */
+ssize_t fmt_squashfs_listxattr(const struct fmt_squashfs *image, fmt_inode inode, char *buffer,
+        size_t size);
+ssize_t fmt_squashfs_getxattr(const struct fmt_squashfs *image, fmt_inode inode, const char *name,
+        void *buffer, size_t size);
+
+/* Follows symbolic links within the image (an absolute target starts at the root; at most 40),
+ * never leaves it. PATH relative to the root, leading slashes ignored. */
+int fmt_squashfs_resolve(const struct fmt_squashfs *image, const char *path, fmt_inode *ret);
+
+/* A regular file of the image as a source; *context* storage is the caller's. */
+struct fmt_source_inode {
+        struct fmt_squashfs *image;
+        fmt_inode inode;
+};
+int fmt_source_of_inode(struct fmt_source_inode *file, struct fmt_source *ret);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a linker's command line to a recipe and back.
+ *
+ * The vocabulary is closed: an option is either expressed here, or known to be without effect on
+ * the result, or it makes the program stay native ("-T script.ld: linker scripts cannot be
+ * repeated"). One table (jit_recipe.c) serves both directions: capture reads a GNU ld or ld.lld command
+ * line, the worker writes an ld.lld command line. The full table of options that a record may hold
+ * is in man/xaas-image.5. */
+#ifndef JIT_RECIPE_H
+#define JIT_RECIPE_H
+
+#include "fmt_record.h"
+
+/* One file of the link as it stands on the line, in order, with the state that applied there. */
+struct jit_link_file {
+        char *path;          /* as given, or the -l name with is_library */
+        bool is_library;     /* -lNAME */
+        bool as_needed;
+        bool whole_archive;
+        bool prefer_static;  /* -Bstatic applied */
+};
+
+struct jit_link_line {
+        char *output;              /* -o, "a.out" by default */
+        bool relocatable;          /* -r */
+        enum fmt_output_kind kind; /* unless relocatable */
+        struct jit_link_file *files;
+        size_t n_files;
+        char **search;             /* -L in order */
+        char *sysroot;             /* or NULL */
+        struct {
+                char *text;        /* as in struct fmt_option */
+                char *file;        /* path of the file it takes, or NULL */
+        } *options;
+        size_t n_options;
+        char **native_reasons;     /* sentences; not empty: this link cannot be repeated. NULL-terminated */
+        bool strips_debug;         /* -s or -S was given */
+};
+
+/* Parses ARGV (without argv[0]; @files expanded here). -ENOMEM, -EINVAL with a message. */
+int jit_link_line_parse(char *const *argv, struct jit_link_line **ret);
+void jit_link_line_free(struct jit_link_line *line);
+
+/* Where the worker finds the parts of the link: everything is a path such as /proc/self/fd/7. */
+struct jit_link_paths {
+        const char *inputs;                 /* ar archive of all inputs in order (see jit_worker.h) */
+        const char *const *stubs;           /* as many as the variant has */
+        const char *const *option_files;    /* as many as the recipe has options; NULL where no file */
+        const char *thinlto_cache;          /* folder, or NULL */
+        const char *object_prefix;          /* --lto-obj-path, or NULL */
+};
+
+/* The ld.lld command line ("ld.lld" first, "-o -" included) that makes VARIANT again for
+ * TUNE/FEATURES at LTO level OPT (0-3) with THREADS threads. The caller frees with fmt_strings_free. */
+int jit_recipe_command(const struct fmt_variant *variant, const struct jit_link_paths *paths,
+        const char *tune, const char *features, unsigned opt, unsigned threads, char ***ret_argv);
+
+/* 0, or -EINVAL with a message if an option of RECIPE is not in the vocabulary (hostile record). */
+int jit_recipe_check(const struct fmt_recipe *recipe);
+
+#endif
