@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What integration tests stand on: real commands, real mounts, nothing left behind.
+
+A test file is a list of functions named test_*, each taking one argument, and ends with main():
+
+    import harness
+
+    def test_reads_back(t):
+        image = t.squashfs({"greeting": b"hello\n"})
+        with t.mount(image) as mnt:
+            t.equal((mnt / "greeting").read_bytes(), b"hello\n")
+
+    harness.main()
+
+`t` (harness.Test, in runner.py) belongs to one function. It has
+    t.scratch              an empty folder, removed afterwards unless the test fails
+    t.cache                the private cache folder that every command of the test uses
+    t.env                  the environment of those commands
+    t.run(cmd, ...)        runs to the end; a status other than the expected one fails the test
+    t.start(cmd, ...)      starts in the background; what still runs at the end is killed
+    t.mount(image, ...)    context manager: xaasfs in the foreground of a child process (mount.py)
+    t.squashfs(tree, ...)  an image written by mksquashfs from a dictionary of files
+    t.rootfs(name)         a minimal root file system for packing and containers (rootfs.py)
+    t.equal, t.true, t.contains   checks that say what was seen
+
+    harness.binary(name)   path of a command in the build folder; skips if it was not built
+    harness.skip(reason)   ends this function as skipped
+    harness.need_fuse(), harness.need_command(name), harness.need_root()
+    harness.debian_source(package)   unpacked source of a Debian package, fetched once (debian.py)
+
+A file that is run by hand takes names of functions as arguments, finds the build folder in
+XAASFS_BUILD (default: `build` of the checkout) and keeps all scratch folders with --keep. It
+exits 0 if all passed, 1 if one failed, 77 if all were skipped.
+"""
+
+from .binaries import BUILD, SOURCE, binary, need_command, need_fuse, need_root
+from .debian import debian_source
+from .mount import Mount
+from .outcome import Skipped, TestFailure, skip
+from .rootfs import RootFs
+from .runner import Test, main
+
+__all__ = [
+    "BUILD", "SOURCE", "Mount", "RootFs", "Skipped", "Test", "TestFailure", "binary",
+    "debian_source", "main", "need_command", "need_fuse", "need_root", "skip",
+]

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the programs under test are, and what they need of this machine."""
+
+import os
+import pathlib
+import shutil
+
+from .outcome import skip
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("XAASFS_BUILD", SOURCE / "build"))
+
+
+def binary(name):
+    """Path of the command NAME in the build folder."""
+    for room in ("fs", "tools", "libexec", "jit", "formats", "tests"):
+        path = BUILD / room / name
+        if os.access(path, os.X_OK) and path.is_file():
+            return path
+    skip(f"{name} is not in the build folder {BUILD}; build it with: meson compile -C {BUILD}")
+
+
+def need_command(name):
+    """Path of a command of this machine."""
+    return shutil.which(name) or skip(f"{name} is not installed; tools/setup installs what tests need")
+
+
+def need_root():
+    if os.geteuid() != 0:
+        skip("this needs root; run tools/check as root to include it")
+
+
+def fuse_problem():
+    """Why this process cannot mount a FUSE file system, with the cure; None if it can."""
+    if not os.path.exists("/dev/fuse"):
+        return "/dev/fuse does not exist; load the module with `modprobe fuse`, or give the container --device /dev/fuse"
+    if os.geteuid() == 0:
+        if not _has_sys_admin():
+            return "this root has no CAP_SYS_ADMIN, so it cannot mount; give the container --cap-add SYS_ADMIN"
+        return None
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return "/dev/fuse is closed to this user; run as root, or once: sudo chmod 666 /dev/fuse"
+    if not shutil.which("fusermount3"):
+        return "neither root nor fusermount3 is available; run as root or install the package fuse3"
+    return None
+
+
+def need_fuse():
+    problem = fuse_problem()
+    if problem:
+        skip(problem)
+
+
+def _has_sys_admin():
+    with open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("CapEff:"):
+                return bool(int(line.split()[1], 16) & (1 << 21))
+    return False
