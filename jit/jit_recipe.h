@@ -43,7 +43,8 @@ void jit_link_line_free(struct jit_link_line *line);
 
 /* Where the worker finds the parts of the link: everything is a path such as /proc/self/fd/7. */
 struct jit_link_paths {
-        const char *inputs;                 /* ar archive of all inputs in order (see jit_worker.h) */
+        const char *inputs;                 /* ar archive of all inputs in order, but for lazy ones (see jit_worker.h): --whole-archive */
+        const char *lazy_inputs;            /* ar archive of the lazy inputs, linked after them as any library is; or NULL */
         const char *const *stubs;           /* as many as the variant has */
         const char *const *option_files;    /* as many as the recipe has options; NULL where no file */
         const char *thinlto_cache;          /* folder, or NULL */
