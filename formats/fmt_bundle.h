@@ -11,17 +11,23 @@
  *
  *     bundle  := header frame* table
  *     header  := "XAASBNDL" version:u32 flags:u32 count:u32 dictionary:u32
- *                table_offset:u64 total_size:u64 root[32] table_xxh3:u128
+ *                table_offset:u64 total_size:u64 root[32] xxh3_low:u64 xxh3_high:u64
  *     frame   := one zstd frame (independent of all others but for the dictionary)
  *     table   := entry[count], sorted by digest, ascending, no two equal
  *     entry   := digest[32] offset:u64 stored_size:u64 raw_size:u64 kind:u8 zero[7]
  *
- * All integers are little-endian; offsets count from the header's first byte. `dictionary` is 0
- * or 1 + the table index of the blob that holds the zstd dictionary every other frame was
- * compressed with (the dictionary's own frame uses none). Limits: version 1; count <= 2^20;
- * raw_size <= 2^31; flags 0. A reader checks header, table order, bounds and table_xxh3 when it opens, and
- * the SHA-256 of every blob when it reads it: a blob is what its name says or it is not
- * returned. */
+ * All integers are little-endian; offsets count from the header's first byte. The header has 88
+ * bytes, an entry 64, and the table ends where the bundle ends. XXH3-128 (seed 0) is taken over
+ * the 72 bytes of the header before it, followed by the table. `dictionary` is 0, or 1 + the
+ * table index of the blob that holds the zstd dictionary every other frame was compressed with
+ * (the dictionary's own frame uses none). Each frame states its content size.
+ *
+ * Limits: version 1; flags 0; count 1 to 2^20; raw_size <= 2^31 (manifests: 64 MiB, dictionary:
+ * 16 MiB). A reader checks header, XXH3, table order and bounds when it opens, and the SHA-256
+ * of every blob when it reads it: a blob is what its name says or it is not returned.
+ *
+ * A writer puts frames in the order of (kind, digest): manifests lie together, right behind the
+ * header, and the same blobs give the same bytes. */
 #ifndef FMT_BUNDLE_H
 #define FMT_BUNDLE_H
 
