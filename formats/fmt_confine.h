@@ -13,15 +13,20 @@
 #include <stdint.h>
 
 struct fmt_confinement {
-        const char *const *readable; /* folders and files that may be read and exec'd from; NULL-terminated, or NULL */
+        const char *const *readable; /* folders and files that may be read and exec'd from; those
+                                      * that do not exist are skipped; NULL-terminated, or NULL */
         const char *writable;        /* one folder for scratch files (no exec), or NULL */
-        bool may_exec;               /* may exec what lies in readable, and fork */
+        bool may_exec;               /* may exec what lies in readable, fork, and confine further */
         uint64_t memory_limit;       /* RLIMIT_AS in bytes, 0: none */
         uint64_t file_limit;         /* RLIMIT_FSIZE in bytes, 0: none */
         uint64_t cpu_seconds;        /* RLIMIT_CPU, 0: none */
 };
 
-/* 0, or a negative errno: -EOPNOTSUPP where file access cannot be confined on this kernel (no
+/* With neither readable nor writable nothing at all can be opened by name, not even a memfd through
+ * /proc/self/fd; with either, memfds can (no rule needed). Names, sizes and times of other files
+ * are not hidden from a box that may open something. A box cannot leave its process group.
+ *
+ * 0, or a negative errno: -EOPNOTSUPP where file access cannot be confined on this kernel (no
  * Landlock): the caller must then not go on. */
 int fmt_confine(const struct fmt_confinement *confinement);
 

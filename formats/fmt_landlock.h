@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The file-system and network part of a box: Landlock (Linux 5.13 and later).
+ *
+ * Handles every access right that the running kernel knows, so that what is not granted here is
+ * denied. Not covered by Landlock, and therefore fmt_syscalls.h's business: stat, readlink, chmod,
+ * chown, extended attributes, times. A memfd lies on no mount that Landlock rules over: opening
+ * it through /proc/self/fd/N always works. */
+#ifndef FMT_LANDLOCK_H
+#define FMT_LANDLOCK_H
+
+#include "fmt_confine.h"
+
+/* Needs no_new_privs or CAP_SYS_ADMIN. -EOPNOTSUPP: this kernel has no Landlock. */
+int fmt_landlock_restrict(const struct fmt_confinement *confinement);
+
+#endif
