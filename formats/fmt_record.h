@@ -11,6 +11,7 @@
 #define FMT_RECORD_H
 
 #include "fmt_digest.h"
+#include "fmt_strings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,11 +39,12 @@ enum fmt_input_kind {
 /* What a module needs beyond "any host". Set by pack when it normalises the bitcode; before
  * that `raw` is set and nothing else. */
 struct fmt_module_facts {
-        bool raw;            /* as the compiler wrote it: not CPU-neutral yet */
-        bool has_extras;     /* some function keeps target-features of its own: needs retargeting */
-        bool captured_only;  /* wide vectors cross its boundary: compile with captured features only */
-        char *required;      /* "+avx2,+fma": the host must have these, or NULL */
-        char *extras;        /* union of what its functions ask for themselves, or NULL */
+        bool raw;           /* as the compiler wrote it: not CPU-neutral yet */
+        bool has_extras;    /* some function keeps target-features of its own: needs retargeting */
+        bool captured_only; /* wide vectors cross its boundary: compile with captured features only
+                             */
+        char *required;     /* "+avx2,+fma": the host must have these, or NULL */
+        char *extras;       /* union of what its functions ask for themselves, or NULL */
 };
 
 struct fmt_input {
@@ -51,7 +53,8 @@ struct fmt_input {
         uint64_t size; /* bytes, raw */
         char *name;    /* for messages: "src/force.c" or "libfoo.a(bar.o)"; never a build path */
         bool lazy;     /* linked only if something refers to it, like an archive member */
-        bool has_constructors; /* native input with .init_array/.ctors/.fini_array/.dtors: order matters */
+        bool has_constructors; /* native input with .init_array/.ctors/.fini_array/.dtors: order
+                                  matters */
         struct fmt_module_facts module; /* kind == FMT_INPUT_MODULE */
 };
 
@@ -66,8 +69,8 @@ struct fmt_stub {
 /* A linker option with an optional file. The vocabulary is closed: jit/jit_recipe.h lists it;
  * capture records nothing else, and a reader refuses what it does not know. */
 struct fmt_option {
-        char *text;                /* ld.lld's own spelling, e.g. "--gc-sections", "-z", "--wrap=malloc" */
-        bool has_file;             /* then text ends in '=' and the file's path is appended */
+        char *text;    /* ld.lld's own spelling, e.g. "--gc-sections", "-z", "--wrap=malloc" */
+        bool has_file; /* then text ends in '=' and the file's path is appended */
         struct fmt_digest file;
 };
 
@@ -79,7 +82,8 @@ struct fmt_recipe {
         char **needed;     /* DT_NEEDED in order, NULL-terminated; never NULL */
         char *rpath;       /* DT_RUNPATH or DT_RPATH, or NULL */
         bool rpath_is_old; /* DT_RPATH */
-        bool interposable; /* shared library whose symbols others may override: no import across modules */
+        bool interposable; /* shared library whose symbols others may override: no import across
+                              modules */
         struct fmt_option *options;
         size_t n_options;
 };
@@ -92,26 +96,30 @@ struct fmt_variant {
         size_t n_inputs;
         struct fmt_stub *stubs; /* in link order */
         size_t n_stubs;
-        char **exports; /* defined dynamic symbols "name" or "name@@VERSION", sorted; NULL-terminated */
+        char **exports; /* defined dynamic symbols "name" or "name@@VERSION", sorted;
+                           NULL-terminated */
 };
 
 struct fmt_record {
         unsigned version;
-        char *producer;  /* "clang 19.1.7 …": who wrote the bitcode */
-        char *machine;   /* "x86_64" */
+        char *producer; /* "clang 19.1.7 …": who wrote the bitcode */
+        char *machine;  /* "x86_64" */
         struct fmt_variant *variants;
         size_t n_variants;
         char **kept_native; /* sentences: what stayed native and why; NULL-terminated */
 };
 
 /* Decodes SIZE bytes of JSON. -EBADMSG with a message through fmt_log(DEBUG) for anything that
- * is not a record, -EPROTONOSUPPORT for a newer version. Unknown keys are an error. */
+ * is not a record, -EPROTONOSUPPORT for a newer version. Unknown keys and control characters are
+ * errors; what a recipe's options mean is not looked at (jit_recipe_check). */
 int fmt_record_decode(const void *json, size_t size, struct fmt_record **ret);
 
-/* The canonical JSON; the caller frees *ret_json. */
+/* The canonical JSON; the caller frees *ret_json. -EINVAL for a record that would not be decoded
+ * again: a string that is no UTF-8 or has control characters, an unknown kind, no variant. */
 int fmt_record_encode(const struct fmt_record *record, char **ret_json, size_t *ret_size);
 
-/* An empty record or variant slot, grown in place; strings put into it are owned by it. */
+/* An empty record, and empty slots grown in place: a pointer into an array is good until the next
+ * slot of that array is added. Strings put into them are owned by the record (malloc). */
 int fmt_record_new(struct fmt_record **ret);
 int fmt_record_add_variant(struct fmt_record *record, const char *name, struct fmt_variant **ret);
 int fmt_variant_add_input(struct fmt_variant *variant, struct fmt_input **ret);
@@ -122,10 +130,5 @@ static inline void fmt_record_freep(struct fmt_record **record)
 {
         fmt_record_free(*record);
 }
-
-/* NULL-terminated string lists. append copies STRING. */
-int fmt_strings_append(char ***list, const char *string);
-void fmt_strings_free(char **list);
-size_t fmt_strings_count(char *const *list);
 
 #endif
