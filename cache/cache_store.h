@@ -3,16 +3,17 @@
  * user on one node.
  *
  *     DIR/v1/objects/ab/cdef…          the padded ELF, exactly as it is served
- *     DIR/v1/objects/ab/cdef….meta     what it is (JSON), published before the object
+ *     DIR/v1/objects/ab/cdef….meta     what it is (JSON), published before the object; its
+ *                                      modification time is the object's last use
  *     DIR/v1/locks/…                   kernel locks for compile-once; die with their holder
  *     DIR/v1/modules/SCOPE/…           results of single modules, see cache_modules.h
  *     DIR/v1/jobs/…                    scratch folders of running compiles
  *     DIR/v1/counters                  hits, misses, compiles, bytes: mapped, atomic
  *
- * A name is the digest of everything that went into the object. Publishing is O_TMPFILE, fsync, link: a
- * reader never sees half an object and a crash never leaves one. An object that fails its check
- * is taken out and counts as a miss. Nothing in here trusts a file that another user could have
- * written: every component of DIR must belong to root or to us and be writable by nobody else
+ * A name is the digest of everything that went into the object. Publishing is O_TMPFILE, fsync,
+ * link: a reader never sees half an object and a crash never leaves one. An object that fails its
+ * check is taken out and counts as a miss. Nothing in here trusts a file that another user could
+ * have written: every component of DIR must belong to root or to us and be writable by nobody else
  * (a sticky directory such as /tmp may stand above). */
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
@@ -25,7 +26,8 @@
 struct cache;
 
 struct cache_options {
-        const char *directory; /* NULL: $XAASFS_CACHE, $XDG_CACHE_HOME/xaasfs, $HOME/.cache/xaasfs, /var/cache/xaasfs for root without HOME */
+        const char *directory; /* NULL: $XAASFS_CACHE, $XDG_CACHE_HOME/xaasfs, $HOME/.cache/xaasfs,
+                                  /var/cache/xaasfs for root without HOME */
         uint64_t limit;        /* bytes on disk before eviction by last use; 0: 10 GiB */
         bool read_only;        /* never publish, never evict */
 };
@@ -38,12 +40,12 @@ const char *cache_directory(const struct cache *cache);
 
 /* What is known of an object. Strings owned by the struct; free with cache_meta_done. */
 struct cache_meta {
-        char *program;          /* a path it was first compiled for: for people, not for trust */
-        char *target;           /* host description it was compiled for */
-        uint64_t elf_size;      /* bytes without padding */
-        uint64_t size;          /* promised size, bytes */
-        uint64_t compile_ns;    /* what it cost */
-        uint64_t xxh3[2];       /* XXH3-128 of the first elf_size bytes: low, high */
+        char *program;       /* a path it was first compiled for: for people, not for trust */
+        char *target;        /* host description it was compiled for */
+        uint64_t elf_size;   /* bytes without padding */
+        uint64_t size;       /* promised size, bytes */
+        uint64_t compile_ns; /* what it cost */
+        uint64_t xxh3[2];    /* XXH3-128 of the first elf_size bytes: low, high */
 };
 void cache_meta_done(struct cache_meta *meta);
 
@@ -58,40 +60,49 @@ int cache_peek(struct cache *cache, const struct fmt_digest *key, int *ret_fd,
 
 /* Compile-once. At most one holder per KEY on this node, across threads and processes; the
  * kernel releases it when the holder dies. The descriptor is close-on-exec and must never reach
- * a child that does not exec. WAIT false: -EWOULDBLOCK if another holds it. Whoever gets the
- * lock looks the key up again before compiling. */
+ * a child that does not exec: the lock would live as long as that child. WAIT false:
+ * -EWOULDBLOCK if another holds it. Whoever gets the lock looks the key up again (cache_peek, so
+ * that nothing is counted twice) before compiling. Where a lock cannot be had at all (read-only or
+ * full disk, a file system without locks) it is a hint, and taking it succeeds: duplicates are
+ * harmless. */
 struct cache_lock;
-int cache_lock_take(struct cache *cache, const struct fmt_digest *key, bool wait,
-        struct cache_lock **ret);
+int cache_lock_take(
+        struct cache *cache, const struct fmt_digest *key, bool wait, struct cache_lock **ret);
 void cache_lock_release(struct cache_lock *lock);
 
-/* An unnamed file on the cache's file system, open for reading and writing. */
+/* An unnamed file on the cache's file system, open for reading and writing (a memfd for a
+ * read-only cache). Evicts first if the file system is about to be full. */
 int cache_stage(struct cache *cache, int *ret_fd);
 
 /* Gives the staged file its name: computes META's xxh3, fsync, link; someone else having
- * published the same key meanwhile is success. May evict. -ENOSPC, -EROFS, -EIO. The
+ * published the same key meanwhile is success. META's elf_size and size must be set; the file
+ * must have exactly size bytes (-EINVAL). May evict. -ENOSPC, -EDQUOT, -EROFS, -EIO. The
  * descriptor stays the caller's and stays valid. */
-int cache_publish(struct cache *cache, const struct fmt_digest *key, int staged_fd,
-        struct cache_meta *meta);
+int cache_publish(
+        struct cache *cache, const struct fmt_digest *key, int staged_fd, struct cache_meta *meta);
 
 /* A read-only descriptor of the same open file (so that nobody can write through it). */
 int cache_reopen_readonly(int staged_fd, int *ret_fd);
 
-/* A private scratch folder below DIR/v1/jobs, removed by cache_job_remove (and by gc when its
- * owner is gone). The caller frees *ret_path. */
-int cache_job_folder(struct cache *cache, char **ret_path);
-void cache_job_remove(const char *path);
+/* A private scratch folder below DIR/v1/jobs (a read-only cache: below $TMPDIR or /tmp). It goes
+ * away with everything in it at cache_job_end; what a process that died left is found by its
+ * released kernel lock and removed by cache_collect. End a job only when every process that
+ * could write there is gone. */
+struct cache_job;
+int cache_job_begin(struct cache *cache, struct cache_job **ret);
+const char *cache_job_path(const struct cache_job *job);
+void cache_job_end(struct cache_job *job);
 
 enum cache_counter {
         CACHE_HITS,
         CACHE_MISSES,
-        CACHE_COMPILES,        /* finished, with an object */
+        CACHE_COMPILES, /* finished, with an object */
         CACHE_COMPILES_FAILED,
-        CACHE_MODULE_HITS,     /* modules of a compile that came from earlier results */
-        CACHE_MODULE_MISSES,   /* modules that were compiled */
+        CACHE_MODULE_HITS,   /* modules of a compile that came from earlier results */
+        CACHE_MODULE_MISSES, /* modules that were compiled */
         CACHE_BYTES_PUBLISHED,
         CACHE_EVICTIONS,
-        CACHE_DAMAGED,         /* objects taken out because a check failed */
+        CACHE_DAMAGED, /* objects taken out because a check failed */
         CACHE_N_COUNTERS,
 };
 void cache_count(struct cache *cache, enum cache_counter counter, uint64_t add);
