@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the ld.lld command line that makes a program again out of its record. */
+#include "jit_recipe.h"
+
+#include "fmt_cleanup.h"
+#include "fmt_log.h"
+#include "jit_link_options.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A command line under construction; the first error sticks, so that calls need no checks. */
+struct command {
+        char **words;
+        int error;
+};
+
+static void free_words(struct command *command)
+{
+        fmt_strings_free(command->words);
+}
+
+static void add(struct command *command, const char *word)
+{
+        if (command->error == 0)
+                command->error = fmt_strings_append(&command->words, word);
+}
+
+static void addf(struct command *command, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+static void addf(struct command *command, const char *format, ...)
+{
+        va_list arguments;
+        char *word = NULL;
+        va_start(arguments, format);
+        int r = vasprintf(&word, format, arguments);
+        va_end(arguments);
+        if (r < 0) {
+                command->error = -ENOMEM;
+                return;
+        }
+        add(command, word);
+        free(word);
+}
+
+static void add_kind(struct command *command, const struct fmt_recipe *recipe)
+{
+        switch (recipe->kind) {
+        case FMT_OUTPUT_SHARED:
+                add(command, "-shared");
+                break;
+        case FMT_OUTPUT_PIE:
+                add(command, "-pie");
+                break;
+        case FMT_OUTPUT_STATIC_PIE:
+                add(command, "-pie");
+                add(command, "-static");
+                add(command, "--no-dynamic-linker");
+                addf(command, "-ztext");
+                break;
+        case FMT_OUTPUT_STATIC:
+                add(command, "-static");
+                break;
+        case FMT_OUTPUT_EXECUTABLE:
+                add(command, "-no-pie");
+                break;
+        }
+        if (recipe->interpreter && recipe->kind != FMT_OUTPUT_STATIC_PIE)
+                addf(command, "--dynamic-linker=%s", recipe->interpreter);
+        if (recipe->soname)
+                addf(command, "--soname=%s", recipe->soname);
+        if (recipe->rpath) {
+                add(command, recipe->rpath_is_old ? "--disable-new-dtags" : "--enable-new-dtags");
+                addf(command, "--rpath=%s", recipe->rpath);
+        }
+}
+
+/* What GNU ld does unasked and ld.lld must be told (sections found by __start_ symbols survive
+ * --gc-sections; a version script may name symbols that do not exist). */
+static void add_defaults(struct command *command, const struct fmt_recipe *recipe)
+{
+        if (recipe->linker == FMT_LINKER_BFD)
+                add(command, "-znostart-stop-gc");
+        add(command, "--undefined-version");
+        add(command, "--allow-shlib-undefined");
+        add(command, "--no-dependent-libraries");
+        add(command, "--no-warn-symbol-ordering");
+}
+
+static void add_options(struct command *command, const struct fmt_recipe *recipe,
+        const struct jit_link_paths *paths)
+{
+        for (size_t i = 0; i < recipe->n_options; i++) {
+                const struct fmt_option *option = &recipe->options[i];
+                if (option->has_file)
+                        addf(command, "%s%s", option->text, paths->option_files[i]);
+                else if (strncmp(option->text, "-z ", 3) == 0)
+                        addf(command, "-z%s", option->text + 3);
+                else if (strcmp(option->text, "--build-id=uuid") == 0)
+                        add(command, "--build-id=sha1"); /* the same input gives the same output */
+                else
+                        add(command, option->text);
+        }
+}
+
+/* lld's cache stays as it is: what is kept and for how long is decided elsewhere. */
+static void add_code_generation(struct command *command, const struct fmt_recipe *recipe,
+        const struct jit_link_paths *paths, const char *tune, const char *features, unsigned opt,
+        unsigned threads)
+{
+        addf(command, "--threads=%u", threads ? threads : 1);
+        addf(command, "--thinlto-jobs=%u", threads ? threads : 1);
+        addf(command, "--lto-O%u", opt > 3 ? 3 : opt);
+        if (tune)
+                addf(command, "-plugin-opt=mcpu=%s", tune);
+        if (features && *features) {
+                add(command, "-mllvm");
+                addf(command, "-mattr=%s", features);
+        }
+        if (recipe->interposable) {
+                add(command, "-mllvm");
+                add(command, "-import-instr-limit=0");
+        }
+        if (paths->thinlto_cache) {
+                addf(command, "--thinlto-cache-dir=%s", paths->thinlto_cache);
+                add(command, "--thinlto-cache-policy=prune_after=0s:cache_size=0%:"
+                             "cache_size_bytes=0:cache_size_files=0");
+        }
+        if (paths->object_prefix)
+                addf(command, "--lto-obj-path=%s", paths->object_prefix);
+}
+
+static const struct fmt_stub *find_stub(
+        const struct fmt_variant *variant, const char *soname, size_t *ret_index)
+{
+        for (size_t i = 0; i < variant->n_stubs; i++)
+                if (strcmp(variant->stubs[i].soname, soname) == 0) {
+                        *ret_index = i;
+                        return &variant->stubs[i];
+                }
+        return NULL;
+}
+
+/* Libraries of NEEDED in its order, whether this host's code refers to them or not; then the
+ * others, which enter NEEDED only if code for this host calls what code for the build machine did
+ * not. */
+static int add_libraries(struct command *command, const struct fmt_variant *variant,
+        const struct jit_link_paths *paths)
+{
+        char *const *needed = variant->recipe.needed;
+        add(command, "--no-as-needed");
+        for (size_t i = 0; needed && needed[i]; i++) {
+                size_t index = 0;
+                if (!find_stub(variant, needed[i], &index)) {
+                        fmt_error("cannot link against %s: the record has no stub of it; "
+                                  "build the program again with xaas build",
+                                needed[i]);
+                        return -EINVAL;
+                }
+                add(command, paths->stubs[index]);
+        }
+        add(command, "--as-needed");
+        for (size_t i = 0; i < variant->n_stubs; i++) {
+                bool listed = false;
+                for (size_t k = 0; needed && needed[k]; k++)
+                        listed = listed || strcmp(needed[k], variant->stubs[i].soname) == 0;
+                if (!listed)
+                        add(command, paths->stubs[i]);
+        }
+        return 0;
+}
+
+int jit_recipe_command(const struct fmt_variant *variant, const struct jit_link_paths *paths,
+        const char *tune, const char *features, unsigned opt, unsigned threads, char ***ret_argv)
+{
+        _cleanup_(free_words) struct command command = {0};
+        int r = jit_recipe_check(&variant->recipe);
+        if (r < 0)
+                return r;
+        add(&command, "ld.lld");
+        add(&command, "-m");
+        add(&command, "elf_x86_64");
+        add(&command, "-o");
+        add(&command, "-");
+        add_defaults(&command, &variant->recipe);
+        add_kind(&command, &variant->recipe);
+        add_options(&command, &variant->recipe, paths);
+        add_code_generation(&command, &variant->recipe, paths, tune, features, opt, threads);
+        add(&command, "--whole-archive");
+        add(&command, paths->inputs);
+        add(&command, "--no-whole-archive");
+        if (paths->lazy_inputs)
+                add(&command, paths->lazy_inputs);
+        r = add_libraries(&command, variant, paths);
+        if (r == 0)
+                r = command.error;
+        if (r < 0)
+                return r;
+        *ret_argv = steal_pointer(&command.words);
+        return 0;
+}
+
+bool jit_recipe_needs_two_steps(const struct fmt_variant *variant)
+{
+        bool after_module = false;
+        for (size_t i = 0; i < variant->n_inputs; i++) {
+                const struct fmt_input *input = &variant->inputs[i];
+                if (input->lazy)
+                        continue;
+                if (input->kind == FMT_INPUT_MODULE)
+                        after_module = true;
+                else if (after_module && input->has_constructors)
+                        return true;
+        }
+        return false;
+}
+
+/* A word that ld.lld would take for something else than the value it stands for. */
+static bool is_plain(const char *text)
+{
+        return text[0] != '@' && !strpbrk(text, "\n\r");
+}
+
+int jit_recipe_check(const struct fmt_recipe *recipe)
+{
+        for (size_t i = 0; i < recipe->n_options; i++) {
+                const struct fmt_option *option = &recipe->options[i];
+                if (jit_link_option_may_stand(option->text, option->has_file) &&
+                        is_plain(option->text))
+                        continue;
+                fmt_error("the record holds the linker option \"%s\", which this version does not "
+                          "know; use a newer xaasfs or build the program again",
+                        option->text);
+                return -EINVAL;
+        }
+        return 0;
+}
