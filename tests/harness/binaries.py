@@ -9,6 +9,8 @@ from .outcome import skip
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("XAASFS_BUILD", SOURCE / "build"))
+# Programs of the build folder find their companions there.
+os.environ.setdefault("XAASFS_LIBEXEC", str(BUILD / "libexec"))
 
 
 def binary(name):

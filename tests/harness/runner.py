@@ -24,7 +24,7 @@ class Test:
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix=f"xaasfs-{name[:40]}-"))
         self.cache = self.scratch / "cache" / "xaasfs"
         self.env = {**os.environ, "XDG_CACHE_HOME": str(self.scratch / "cache"),
-                    "HOME": str(self.scratch), "LC_ALL": "C.UTF-8"}
+                    "XAASFS_CACHE": str(self.cache), "HOME": str(self.scratch), "LC_ALL": "C.UTF-8"}
         self._started = []
         self.mounts = []
 
