@@ -11,7 +11,8 @@ def run_file(t, text):
     """Runs TEXT as a test file of its own."""
     path = t.scratch / "inner.py"
     path.write_text(f"import harness\n{text}\nharness.main()\n")
-    return t.run([sys.executable, path], expect=None, timeout=60)
+    return t.run([sys.executable, path], expect=None, timeout=60,
+                 env={"PYTHONPATH": str(harness.SOURCE / "tests")})
 
 
 def test_all_passed(t):
