@@ -10,6 +10,7 @@
 #ifndef FMT_SQUASHFS_H
 #define FMT_SQUASHFS_H
 
+#include "fmt_block_cache.h"
 #include "fmt_source.h"
 
 #include <stdbool.h>
@@ -17,13 +18,15 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 struct fmt_squashfs;
 
 struct fmt_squashfs_options {
-        uint64_t offset;      /* of the squashfs superblock in the file, bytes; SIF partitions are found by themselves */
-        uint64_t cache_size;  /* decompressed blocks kept, bytes; 0: 256 MiB */
-        const char *libexec;  /* folder of xaas-indexer; NULL: built in, or $XAASFS_LIBEXEC */
+        uint64_t offset; /* of the squashfs superblock in the file, bytes; SIF partitions are found
+                            by themselves */
+        uint64_t cache_size; /* decompressed blocks kept, bytes; 0: 256 MiB */
+        const char *libexec; /* folder of xaas-indexer; NULL: built in, or $XAASFS_LIBEXEC */
 };
 
 /* Inodes are numbered 1 … count; the root is FMT_ROOT. Hard links share an inode. */
@@ -32,8 +35,8 @@ typedef uint32_t fmt_inode;
 
 /* PATH is opened once and kept. Prints what is wrong through fmt_error. Call while
  * single-threaded (it forks). */
-int fmt_squashfs_open(const char *path, const struct fmt_squashfs_options *options,
-        struct fmt_squashfs **ret);
+int fmt_squashfs_open(
+        const char *path, const struct fmt_squashfs_options *options, struct fmt_squashfs **ret);
 void fmt_squashfs_free(struct fmt_squashfs *image);
 
 uint32_t fmt_squashfs_count(const struct fmt_squashfs *image);
@@ -41,20 +44,53 @@ int fmt_squashfs_stat(const struct fmt_squashfs *image, fmt_inode inode, struct 
 /* -ENOENT, -ENOTDIR. NAME need not be terminated. */
 int fmt_squashfs_lookup(const struct fmt_squashfs *image, fmt_inode directory, const char *name,
         size_t name_size, fmt_inode *ret);
-/* The INDEXth entry (0 …, stable, "." and ".." not included): -ENOENT at the end. *ret_name points into the index, not terminated. */
+/* The INDEXth entry (0 …, stable, "." and ".." not included): -ENOENT at the end.
+ * *ret_name points into the index; a NUL follows. */
 int fmt_squashfs_entry(const struct fmt_squashfs *image, fmt_inode directory, uint32_t index,
         const char **ret_name, size_t *ret_name_size, fmt_inode *ret_inode);
 int fmt_squashfs_parent(const struct fmt_squashfs *image, fmt_inode directory, fmt_inode *ret);
-/* Points into the index, not terminated. */
-int fmt_squashfs_readlink(const struct fmt_squashfs *image, fmt_inode inode, const char **ret,
-        size_t *ret_size);
+/* Points into the index; a NUL follows. */
+int fmt_squashfs_readlink(
+        const struct fmt_squashfs *image, fmt_inode inode, const char **ret, size_t *ret_size);
 /* Bytes read (0 at the end of the file), or a negative errno. */
-ssize_t fmt_squashfs_read(struct fmt_squashfs *image, fmt_inode inode, void *buffer, size_t size,
-        uint64_t offset);
-/* Names of extended attributes, each NUL-terminated; and one value. As listxattr and getxattr: SIZE 0
- * asks for the size, -ERANGE if it does not fit, -ENODATA. */
-ssize_t fmt_squashfs_listxattr(const struct fmt_squashfs *image, fmt_inode inode, char *buffer,
-        size_t size);
+ssize_t fmt_squashfs_read(
+        struct fmt_squashfs *image, fmt_inode inode, void *buffer, size_t size, uint64_t offset);
+
+/* Bytes of a file in place: cached blocks that stay where they are until fmt_view_done. Enough
+ * pieces for 1 MiB of 4 KiB blocks, and nothing asks for more at once. */
+#define FMT_VIEW_MAX ((size_t)1 << 20)
+#define FMT_VIEW_PIECES 258
+struct fmt_view {
+        size_t size; /* bytes in all pieces */
+        size_t n_pieces;
+        struct iovec pieces[FMT_VIEW_PIECES];
+        struct fmt_cached_block *pins[FMT_VIEW_PIECES];
+        void *owned[FMT_VIEW_PIECES];
+};
+/* As fmt_squashfs_read, but at most FMT_VIEW_MAX bytes and without copying them. The pieces are
+ * read-only. *ret needs no initialisation, and no fmt_view_done after an error. */
+int fmt_squashfs_view(struct fmt_squashfs *image, fmt_inode inode, size_t size, uint64_t offset,
+        struct fmt_view *ret);
+void fmt_view_done(struct fmt_view *view);
+
+/* Where data or a hole (WHENCE: SEEK_DATA, SEEK_HOLE) begins at or after OFFSET, by blocks, as
+ * lseek: -ENXIO at or beyond the end. */
+int fmt_squashfs_seek(const struct fmt_squashfs *image, fmt_inode inode, uint64_t offset,
+        int whence, uint64_t *ret);
+
+struct fmt_squashfs_facts {
+        uint32_t inodes;
+        uint32_t block_size;    /* bytes */
+        uint64_t image_size;    /* bytes that the squashfs takes */
+        const char *compressor; /* "zstd", … */
+};
+void fmt_squashfs_facts(const struct fmt_squashfs *image, struct fmt_squashfs_facts *ret);
+void fmt_squashfs_block_counts(struct fmt_squashfs *image, struct fmt_block_counts *ret);
+
+/* Names of extended attributes, each NUL-terminated; and one value. As listxattr and getxattr: SIZE
+ * 0 asks for the size, -ERANGE if it does not fit, -ENODATA. */
+ssize_t fmt_squashfs_listxattr(
+        const struct fmt_squashfs *image, fmt_inode inode, char *buffer, size_t size);
 ssize_t fmt_squashfs_getxattr(const struct fmt_squashfs *image, fmt_inode inode, const char *name,
         void *buffer, size_t size);
 

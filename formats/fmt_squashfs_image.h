@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an open image consists of: shared by the files that implement fmt_squashfs.h. */
+#ifndef FMT_SQUASHFS_IMAGE_H
+#define FMT_SQUASHFS_IMAGE_H
+
+#include "fmt_index.h"
+#include "fmt_squashfs.h"
+
+#include <stdatomic.h>
+
+struct fmt_squashfs {
+        char *path; /* for messages */
+        int fd;
+        uint64_t offset; /* of the superblock, bytes */
+        struct fmt_index index;
+        void *map; /* what index points into */
+        size_t map_size;
+        struct fmt_block_cache *blocks;
+        atomic_uint complaints; /* damaged blocks that were reported */
+};
+
+/* The inode's record, or NULL if there is no such number. */
+static inline const struct fmt_index_inode *fmt_squashfs_inode(
+        const struct fmt_squashfs *image, fmt_inode inode)
+{
+        if (inode == 0 || inode > image->index.header->n_inodes)
+                return NULL;
+        return &image->index.inodes[inode - 1];
+}
+
+#endif

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <squashfuse/squashfuse.h>
+
+#include "indexer_walk.h"
+
+#include "indexer_parts.h"
+#include "indexer_xattr.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Directories are visited depth first but their entries are numbered together, so the walk comes
+ * back to inode blocks it has left; libsquashfuse keeps 8 of 8 KiB by itself. */
+#define METADATA_BLOCKS 128
+
+/* A directory that was listed by its parent and waits to be read itself. */
+struct pending {
+        sqfs_inode inode;
+        uint32_t number;
+};
+
+struct walk {
+        sqfs fs;
+        struct indexer_parts parts;
+        struct indexer_seen seen;
+        struct indexer_xattrs xattrs;
+        struct indexer_part pending; /* struct pending, last in first out */
+        uint32_t n_inodes;
+        enum fmt_indexer_exit end; /* of a failed step */
+        const char *sentence;
+};
+
+static int fail(struct walk *walk, enum fmt_indexer_exit end, const char *sentence)
+{
+        walk->end = end;
+        walk->sentence = sentence;
+        return -1;
+}
+
+static int damaged(struct walk *walk, const char *sentence)
+{
+        return fail(walk, FMT_INDEXER_DAMAGED, sentence);
+}
+
+static int problem(struct walk *walk, int error)
+{
+        return fail(walk, FMT_INDEXER_PROBLEM,
+                error == -E2BIG ? "its directories are larger than 4 GiB"
+                                : "not enough memory for its directories");
+}
+
+static struct fmt_index_inode *inode_at(struct walk *walk, uint32_t number)
+{
+        return (struct fmt_index_inode *)walk->parts.inodes.data + (number - 1);
+}
+
+static int add_blocks(struct walk *walk, sqfs_inode *inode, struct fmt_index_inode *record)
+{
+        const uint64_t block_size = walk->fs.sb.block_size;
+        sqfs_blocklist list;
+        sqfs_blocklist_init(&walk->fs, inode, &list);
+        const uint64_t first = walk->parts.blocks.size / sizeof(struct fmt_index_block);
+        if (first + list.remain >= UINT32_MAX)
+                return damaged(walk, "a file has an impossible size");
+        record->first = (uint32_t)first;
+        record->count = (uint32_t)list.remain;
+        record->allocated = record->size;
+        for (uint64_t at = 0; list.remain > 0; at += block_size) {
+                if (sqfs_blocklist_next(&list) != SQFS_OK)
+                        return damaged(walk, "a file's list of blocks cannot be read");
+                bool compressed;
+                uint32_t stored;
+                sqfs_data_header(list.header, &compressed, &stored);
+                const struct fmt_index_block block = {
+                        .position = list.block, .stored = stored, .raw = !compressed};
+                if (stored == 0) {
+                        const uint64_t rest = record->size - at;
+                        record->allocated -= rest < block_size ? rest : block_size;
+                }
+                int error = indexer_part_append(&walk->parts.blocks, &block, sizeof block);
+                if (error < 0)
+                        return problem(walk, error);
+        }
+        return 0;
+}
+
+static int add_regular(struct walk *walk, sqfs_inode *inode, struct fmt_index_inode *record)
+{
+        record->size = inode->xtra.reg.file_size;
+        record->fragment = inode->xtra.reg.frag_idx;
+        record->fragment_offset = inode->xtra.reg.frag_off;
+        /* Nothing of a file that ends with a whole block is in a fragment, whatever it says. */
+        if (record->size % walk->fs.sb.block_size == 0)
+                record->fragment = FMT_INDEX_NONE;
+        return add_blocks(walk, inode, record);
+}
+
+static int add_symlink(struct walk *walk, sqfs_inode *inode, struct fmt_index_inode *record)
+{
+        char target[FMT_INDEX_TARGET_MAX + 1];
+        size_t size = sizeof target;
+        if (inode->xtra.symlink_size == 0 || inode->xtra.symlink_size > FMT_INDEX_TARGET_MAX ||
+                sqfs_readlink(&walk->fs, inode, target, &size) != SQFS_OK)
+                return damaged(walk, "a symbolic link cannot be read");
+        record->size = inode->xtra.symlink_size;
+        int error = indexer_text(&walk->parts, target, record->size, &record->first);
+        return error < 0 ? problem(walk, error) : 0;
+}
+
+static int fill_common(struct walk *walk, sqfs_inode *inode, struct fmt_index_inode *record)
+{
+        sqfs_id_t uid, gid;
+        if (sqfs_id_get(&walk->fs, inode->base.uid, &uid) != SQFS_OK ||
+                sqfs_id_get(&walk->fs, inode->base.guid, &gid) != SQFS_OK)
+                return damaged(walk, "an owner is not in the table of owners");
+        *record = (struct fmt_index_inode){
+                .number = inode->base.inode_number,
+                .mode = inode->base.mode,
+                .uid = uid,
+                .gid = gid,
+                .mtime = inode->base.mtime,
+                .nlink = (uint32_t)inode->nlink,
+                .fragment = FMT_INDEX_NONE,
+                .xattr_set = FMT_INDEX_NONE,
+        };
+        int error = indexer_xattr_set(
+                &walk->xattrs, &walk->fs, inode, &walk->parts, &record->xattr_set);
+        if (error == -EBADMSG)
+                return damaged(walk, "an extended attribute cannot be read");
+        return error < 0 ? problem(walk, error) : 0;
+}
+
+static int push(struct walk *walk, const sqfs_inode *inode, uint32_t number)
+{
+        const struct pending pending = {.inode = *inode, .number = number};
+        int error = indexer_part_append(&walk->pending, &pending, sizeof pending);
+        return error < 0 ? problem(walk, error) : 0;
+}
+
+/* Adds the inode at PLACE, listed in directory PARENT, unless it is there; *ret is its number. */
+static int add_inode(struct walk *walk, sqfs_inode_id place, uint32_t parent, uint32_t *ret)
+{
+        sqfs_inode inode;
+        struct fmt_index_inode record;
+        struct indexer_seen_slot *slot = NULL;
+        if (sqfs_inode_get(&walk->fs, &inode, place) != SQFS_OK)
+                return damaged(walk, "an inode cannot be read");
+        const bool is_directory = S_ISDIR(inode.base.mode);
+        if (is_directory || inode.nlink > 1) {
+                if (indexer_seen_slot(&walk->seen, place, &slot) < 0)
+                        return problem(walk, -ENOMEM);
+                if (slot->number != 0 && is_directory)
+                        return damaged(walk, "a directory is listed twice");
+                if (slot->number != 0) {
+                        *ret = slot->number;
+                        return 0;
+                }
+        }
+        if (fill_common(walk, &inode, &record) < 0)
+                return -1;
+        if (S_ISREG(record.mode) && add_regular(walk, &inode, &record) < 0)
+                return -1;
+        if (S_ISLNK(record.mode) && add_symlink(walk, &inode, &record) < 0)
+                return -1;
+        if (S_ISCHR(record.mode) || S_ISBLK(record.mode))
+                record.rdev = (uint32_t)inode.xtra.dev.major << 20 |
+                              ((uint32_t)inode.xtra.dev.minor & 0xfffff);
+        if (is_directory) {
+                record.size = inode.xtra.dir.dir_size;
+                record.parent = parent;
+        }
+        *ret = ++walk->n_inodes;
+        if (slot != NULL)
+                slot->number = *ret;
+        int error = indexer_part_append(&walk->parts.inodes, &record, sizeof record);
+        if (error < 0)
+                return problem(walk, error);
+        return is_directory ? push(walk, &inode, *ret) : 0;
+}
+
+static int compare_entries(const void *a, const void *b, void *text)
+{
+        const struct fmt_index_entry *x = a, *y = b;
+        const uint32_t common = x->name_size < y->name_size ? x->name_size : y->name_size;
+        int order = memcmp((char *)text + x->name, (char *)text + y->name, common);
+        return order != 0 ? order : (x->name_size > y->name_size) - (x->name_size < y->name_size);
+}
+
+static int read_directory(struct walk *walk, struct pending *pending)
+{
+        sqfs_dir directory;
+        sqfs_dir_entry listed;
+        sqfs_name name;
+        sqfs_err failure = SQFS_OK;
+        if (sqfs_dir_open(&walk->fs, &pending->inode, &directory, 0) != SQFS_OK)
+                return damaged(walk, "a directory cannot be read");
+        sqfs_dentry_init(&listed, name);
+        const size_t start = walk->parts.entries.size;
+        while (sqfs_dir_next(&walk->fs, &directory, &listed, &failure)) {
+                struct fmt_index_entry entry = {
+                        .name_size = (uint32_t)sqfs_dentry_name_size(&listed)};
+                int error = indexer_text(
+                        &walk->parts, sqfs_dentry_name(&listed), entry.name_size, &entry.name);
+                if (error < 0)
+                        return problem(walk, error);
+                if (add_inode(walk, sqfs_dentry_inode(&listed), pending->number, &entry.inode) < 0)
+                        return -1;
+                error = indexer_part_append(&walk->parts.entries, &entry, sizeof entry);
+                if (error < 0)
+                        return problem(walk, error);
+        }
+        if (failure != SQFS_OK)
+                return damaged(walk, "a directory cannot be read");
+        const size_t count = (walk->parts.entries.size - start) / sizeof(struct fmt_index_entry);
+        struct fmt_index_inode *record = inode_at(walk, pending->number);
+        record->first = (uint32_t)(start / sizeof(struct fmt_index_entry));
+        record->count = (uint32_t)count;
+        /* mksquashfs sorts by itself; the check refuses what is not sorted. */
+        qsort_r(walk->parts.entries.data + start, count, sizeof(struct fmt_index_entry),
+                compare_entries, walk->parts.text.data);
+        return 0;
+}
+
+static int add_fragments(struct walk *walk)
+{
+        for (uint32_t i = 0; i < walk->fs.sb.fragments; i++) {
+                struct squashfs_fragment_entry entry;
+                bool compressed;
+                uint32_t stored;
+                if (sqfs_frag_entry(&walk->fs, &entry, i) != SQFS_OK)
+                        return damaged(walk, "the table of fragments cannot be read");
+                sqfs_data_header(entry.size, &compressed, &stored);
+                const struct fmt_index_block block = {
+                        .position = entry.start_block, .stored = stored, .raw = !compressed};
+                int error = indexer_part_append(&walk->parts.fragments, &block, sizeof block);
+                if (error < 0)
+                        return problem(walk, error);
+        }
+        return 0;
+}
+
+static int walk_tree(struct walk *walk)
+{
+        uint32_t root;
+        if (add_inode(walk, sqfs_inode_root(&walk->fs), 1, &root) < 0)
+                return -1;
+        if (walk->pending.size == 0)
+                return damaged(walk, "the root is not a directory");
+        while (walk->pending.size > 0) {
+                struct pending pending;
+                walk->pending.size -= sizeof pending;
+                memcpy(&pending, walk->pending.data + walk->pending.size, sizeof pending);
+                if (read_directory(walk, &pending) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+static int open_image(struct walk *walk, int image_fd, uint64_t offset)
+{
+        switch (sqfs_init(&walk->fs, image_fd, offset)) {
+        case SQFS_OK:
+                break;
+        case SQFS_BADFORMAT:
+                return fail(walk, FMT_INDEXER_REFUSED,
+                        "it is not a squashfs image; give one made by `xaas pack` or mksquashfs, "
+                        "or say where it starts with -o offset=BYTES");
+        case SQFS_BADVERSION:
+                return fail(walk, FMT_INDEXER_REFUSED,
+                        "it is not squashfs 4.0; make it again with squashfs-tools 4.0 or later");
+        case SQFS_BADCOMP:
+                return fail(walk, FMT_INDEXER_REFUSED,
+                        "it is compressed in a way that the squashfs library here does not know; "
+                        "make it again with -comp zstd");
+        default:
+                return damaged(walk, "its tables cannot be read");
+        }
+        const uint32_t block_size = walk->fs.sb.block_size;
+        if (block_size < 4096 || block_size > SQUASHFS_FILE_MAX_SIZE ||
+                (block_size & (block_size - 1)) != 0)
+                return damaged(walk, "impossible block size");
+        sqfs_cache_destroy(&walk->fs.md_cache);
+        if (sqfs_block_cache_init(&walk->fs.md_cache, METADATA_BLOCKS) != SQFS_OK)
+                return problem(walk, -ENOMEM);
+        return 0;
+}
+
+enum fmt_indexer_exit indexer_walk(
+        int image_fd, uint64_t offset, int output_fd, const char **ret_sentence)
+{
+        struct walk walk = {.end = FMT_INDEXER_OK};
+        if (open_image(&walk, image_fd, offset) == 0 && add_fragments(&walk) == 0 &&
+                walk_tree(&walk) == 0) {
+                struct fmt_index_header header = {
+                        .image_size = walk.fs.sb.bytes_used,
+                        .block_size = walk.fs.sb.block_size,
+                        .compressor = walk.fs.sb.compression,
+                };
+                int error = indexer_write(&walk.parts, &header, output_fd);
+                if (error < 0)
+                        problem(&walk, error);
+        }
+        /* What libsquashfuse allocated goes with the process. */
+        indexer_xattrs_done(&walk.xattrs);
+        indexer_seen_done(&walk.seen);
+        indexer_parts_done(&walk.parts);
+        free(walk.pending.data);
+        *ret_sentence = walk.sentence;
+        return walk.end;
+}
