@@ -21,9 +21,11 @@ def engine(name, scratch):
     if name not in commands:
         raise EngineMissing(f"unknown engine '{name}'; there are: {', '.join(commands)}")
     if not shutil.which(name):
-        packages = {"bwrap": "bubblewrap", "ch-run": "charliecloud-runtime"}
-        raise EngineMissing(f"the engine {name} is not installed; on Debian the package is "
-                            f"{packages.get(name, name)}, or choose another with --engine")
+        cures = {"bwrap": "install the package bubblewrap",
+                 "ch-run": "install the package charliecloud-runtime",
+                 "apptainer": "Debian 12 has no package, apptainer.org has one"}
+        cure = cures.get(name, f"install the package {name}")
+        raise EngineMissing(f"the engine {name} is not installed; {cure}, or choose another with --engine")
     return commands[name](pathlib.Path(scratch))
 
 
