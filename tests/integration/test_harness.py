@@ -12,7 +12,7 @@ def run_file(t, text):
     path = t.scratch / "inner.py"
     path.write_text(f"import harness\n{text}\nharness.main()\n")
     return t.run([sys.executable, path], expect=None, timeout=60,
-                 env={"PYTHONPATH": str(harness.SOURCE / "tests")})
+                 env={"PYTHONPATH": str(harness.SOURCE / "tests"), "TMPDIR": str(t.scratch)})
 
 
 def test_all_passed(t):
