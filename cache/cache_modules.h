@@ -8,9 +8,10 @@
  * compile for an image reads its own scope and the scopes of earlier images which that image names
  * as trusted (fmt_manifest.h) - nobody else's. Entries are checked by XXH3-128 before use.
  *
- *     SCOPE/entries/NAME           bytes as ld.lld wrote them
+ *     SCOPE/entries/NAME           bytes as ld.lld wrote them; modification time: last use
  *     SCOPE/jobs/KEY               text: a line "M digest" for each module of the compile KEY, a
- * line "E name size xxh3-hex" for each entry it used or made */
+ *                                  line "E name size xxh3" for each entry it made (hexadecimal,
+ *                                  size decimal; XXH3-128 with its high half first) */
 #ifndef CACHE_MODULES_H
 #define CACHE_MODULES_H
 

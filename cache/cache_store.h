@@ -122,10 +122,12 @@ struct cache_verdict {
         uint64_t checked;
         uint64_t damaged; /* taken out */
 };
-/* Reads everything; calls REPORT (may be NULL) for each damaged object. */
-int cache_verify(struct cache *cache,
-        void (*report)(void *context, const char *what, const char *why), void *context,
-        struct cache_verdict *ret);
+/* Told about each damaged object: WHAT it is (a path below DIR/v1, or the program) and why. */
+typedef void cache_report(void *context, const char *what, const char *why);
+/* Reads everything, objects and module results, and takes out what is damaged. REPORT may be NULL.
+ */
+int cache_verify(
+        struct cache *cache, cache_report *report, void *context, struct cache_verdict *ret);
 
 /* Evicts by last use down to LIMIT bytes (0: the cache's own limit), removes what crashed
  * processes left (locks, jobs, meta without object). */

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache_folder.h"
+
+#include "fmt_cleanup.h"
+#include "fmt_log.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* As the kernel's own limit (path_resolution(7)). */
+#define MOST_LINKS 40
+
+/* What /proc/sys/kernel/overflowuid says unless someone changed it. */
+#define OVERFLOW_UID 65534
+
+/* A path on its way through the file system. */
+struct walk {
+        const char *path; /* as given: for messages */
+        char *rest;       /* what has yet to be walked */
+        int fd;           /* where we are */
+        bool create;
+        unsigned links;
+};
+
+static void walk_done(struct walk *walk)
+{
+        free(walk->rest);
+        fmt_close_fd(&walk->fd);
+}
+
+/* In a user namespace, owners that are not mapped (root of the machine, mostly) show as the
+ * overflow user. */
+static bool owner_may_be_unmapped(void)
+{
+        _cleanup_fclose_ FILE *map = fopen("/proc/self/uid_map", "re");
+        unsigned long inside, outside, count;
+
+        if (!map)
+                return false;
+        while (fscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3)
+                if (inside <= OVERFLOW_UID && OVERFLOW_UID - inside < count)
+                        return false;
+        return true;
+}
+
+static bool owner_is_trusted(uid_t owner)
+{
+        return owner == 0 || owner == geteuid() ||
+               (owner == OVERFLOW_UID && owner_may_be_unmapped());
+}
+
+static int check_component(const struct walk *walk, const struct stat *st, const char *name)
+{
+        bool last = walk->rest[strspn(walk->rest, "/")] == '\0';
+
+        if (!owner_is_trusted(st->st_uid)) {
+                fmt_error("cannot use the cache folder %s: %s belongs to user %u, who could change "
+                          "what is in it; choose a folder below your own",
+                        walk->path, name, (unsigned)st->st_uid);
+                return -EPERM;
+        }
+        if (S_ISDIR(st->st_mode) && (st->st_mode & 0022) && (last || !(st->st_mode & S_ISVTX))) {
+                fmt_error("cannot use the cache folder %s: others may write to %s (mode %04o); "
+                          "`chmod go-w` it, or choose another folder",
+                        walk->path, name, (unsigned)(st->st_mode & 07777));
+                return -EPERM;
+        }
+        return 0;
+}
+
+/* Cuts the first component off walk->rest; NULL at the end. The caller frees it. */
+static int next_component(struct walk *walk, char **ret)
+{
+        char *begin = walk->rest + strspn(walk->rest, "/");
+        size_t size = strcspn(begin, "/");
+        char *name;
+
+        *ret = NULL;
+        if (size == 0)
+                return 0;
+        name = strndup(begin, size);
+        if (!name)
+                return -ENOMEM;
+        memmove(walk->rest, begin + size, strlen(begin + size) + 1);
+        *ret = name;
+        return 0;
+}
+
+static int follow_link(struct walk *walk, int link_fd)
+{
+        _cleanup_free_ char *target = calloc(1, PATH_MAX);
+        char *joined;
+        ssize_t size;
+
+        if (!target)
+                return -ENOMEM;
+        if (++walk->links > MOST_LINKS)
+                return -ELOOP;
+        size = readlinkat(link_fd, "", target, PATH_MAX - 1);
+        if (size < 0)
+                return -errno;
+        if (asprintf(&joined, "%s/%s", target, walk->rest) < 0)
+                return -ENOMEM;
+        free(walk->rest);
+        walk->rest = joined;
+        if (target[0] == '/') {
+                int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                if (root < 0)
+                        return -errno;
+                close(walk->fd);
+                walk->fd = root;
+        }
+        return 0;
+}
+
+static int enter(struct walk *walk, const char *name)
+{
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+        int r;
+
+        fd = openat(walk->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT && walk->create) {
+                if (mkdirat(walk->fd, name, 0700) < 0 && errno != EEXIST)
+                        return -errno;
+                fd = openat(walk->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        }
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        r = check_component(walk, &st, name);
+        if (r < 0)
+                return r;
+        if (S_ISLNK(st.st_mode))
+                return follow_link(walk, fd);
+        if (!S_ISDIR(st.st_mode))
+                return -ENOTDIR;
+        close(walk->fd);
+        walk->fd = steal_fd(&fd);
+        return 0;
+}
+
+static int walk_start(struct walk *walk)
+{
+        _cleanup_free_ char *here = NULL;
+        struct stat st;
+
+        if (walk->path[0] != '/') {
+                here = getcwd(NULL, 0);
+                if (!here)
+                        return -errno;
+        }
+        if (asprintf(&walk->rest, "%s/%s", here ? here : "", walk->path) < 0) {
+                walk->rest = NULL;
+                return -ENOMEM;
+        }
+        walk->fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (walk->fd < 0 || fstat(walk->fd, &st) < 0)
+                return -errno;
+        return check_component(walk, &st, "/");
+}
+
+static int walk_to_the_end(struct walk *walk)
+{
+        int r = walk_start(walk);
+
+        while (r == 0) {
+                _cleanup_free_ char *name = NULL;
+                r = next_component(walk, &name);
+                if (r < 0 || !name)
+                        break;
+                r = enter(walk, name);
+        }
+        return r;
+}
+
+int cache_folder_open(const char *path, bool create, int *ret_fd)
+{
+        _cleanup_(walk_done) struct walk walk = {.path = path, .fd = -1, .create = create};
+        int r = walk_to_the_end(&walk);
+
+        if (r == 0) {
+                *ret_fd = openat(walk.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                r = *ret_fd < 0 ? -errno : 0;
+        }
+        if (r < 0 && r != -EPERM)
+                fmt_error("cannot open the cache folder %s: %s; choose another one", path,
+                        strerror(-r));
+        return r;
+}
+
+int cache_folder_sub(int parent, const char *name, bool create, mode_t mode, int *ret_fd)
+{
+        const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+        int fd = openat(parent, name, flags);
+
+        if (fd < 0 && errno == ENOENT && create) {
+                if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+                        return -errno;
+                fsync(parent);
+                fd = openat(parent, name, flags);
+        }
+        if (fd < 0)
+                return -errno;
+        *ret_fd = fd;
+        return 0;
+}
+
+/* Whoever made the folder may have closed it even to its owner, who can always undo that. */
+static int open_to_remove(int parent, const char *name)
+{
+        const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+        _cleanup_close_ int handle = -1;
+        char path[64];
+        int fd = openat(parent, name, flags);
+
+        if (fd < 0 && errno == EACCES) {
+                handle = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (handle < 0)
+                        return -1;
+                snprintf(path, sizeof(path), "/proc/self/fd/%d", handle);
+                if (chmod(path, 0700) < 0)
+                        return -1;
+                return openat(parent, name, flags);
+        }
+        if (fd >= 0 && fchmod(fd, 0700) < 0) {
+                fmt_close_fd(&fd);
+                return -1;
+        }
+        return fd;
+}
+
+/* Moves folder NAME of CHILD up into TOP, under a number that is not taken. */
+static int move_up(int top, int child, const char *name, uint64_t *number)
+{
+        _cleanup_close_ int opened = -1;
+        char moved[32];
+
+        do
+                snprintf(moved, sizeof(moved), "moved-%llu", (unsigned long long)(*number)++);
+        while (faccessat(top, moved, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+        if (renameat(child, name, top, moved) == 0)
+                return 0;
+        if (errno != EACCES)
+                return -errno;
+        opened = open_to_remove(child, name);
+        return opened < 0 || renameat(child, name, top, moved) < 0 ? -errno : 0;
+}
+
+/* Empties folder CHILD of TOP by removing its files and moving its folders up into TOP. */
+static int empty_child(int top, int child, uint64_t *number)
+{
+        DIR *folder;
+        struct dirent *entry;
+        int r = 0;
+        int fd = dup(child);
+
+        if (fd < 0)
+                return -errno;
+        folder = fdopendir(fd);
+        if (!folder) {
+                close(fd);
+                return -errno;
+        }
+        while (r == 0 && (entry = readdir(folder))) {
+                if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+                        continue;
+                if (unlinkat(child, entry->d_name, 0) == 0 || errno == ENOENT)
+                        continue;
+                if (errno != EISDIR && errno != EPERM) {
+                        r = -errno;
+                        break;
+                }
+                if (unlinkat(child, entry->d_name, AT_REMOVEDIR) == 0)
+                        continue;
+                r = move_up(top, child, entry->d_name, number);
+        }
+        closedir(folder);
+        return r;
+}
+
+static int remove_child(int top, const char *name, uint64_t *number)
+{
+        _cleanup_close_ int child = -1;
+        int r;
+
+        if (unlinkat(top, name, 0) == 0 || errno == ENOENT)
+                return 0;
+        if (errno != EISDIR && errno != EPERM)
+                return -errno;
+        child = open_to_remove(top, name);
+        if (child < 0)
+                return errno == ENOENT ? 0 : -errno;
+        r = empty_child(top, child, number);
+        if (r < 0)
+                return r;
+        return unlinkat(top, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* One pass over what TOP holds now; what its children held is in TOP afterwards. */
+static int remove_children(int top, uint64_t *number, bool *ret_empty)
+{
+        DIR *folder;
+        struct dirent *entry;
+        int r = 0;
+        int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        folder = fdopendir(fd);
+        if (!folder) {
+                close(fd);
+                return -errno;
+        }
+        *ret_empty = true;
+        while (r == 0 && (entry = readdir(folder))) {
+                if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+                        continue;
+                *ret_empty = false;
+                r = remove_child(top, entry->d_name, number);
+        }
+        closedir(folder);
+        return r;
+}
+
+int cache_tree_remove(int parent, const char *name)
+{
+        _cleanup_close_ int top = -1;
+        uint64_t number = 0;
+        bool empty = false;
+        int r = 0;
+
+        if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+                return 0;
+        if (errno != EISDIR && errno != EPERM)
+                return -errno;
+        top = open_to_remove(parent, name);
+        if (top < 0)
+                return errno == ENOENT ? 0 : -errno;
+        while (r == 0 && !empty)
+                r = remove_children(top, &number, &empty);
+        if (r < 0)
+                return r;
+        return unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}

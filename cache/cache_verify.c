@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking at everything: what there is, and whether it is what was published. */
+#include "cache_folder.h"
+#include "cache_internal.h"
+#include "fmt_cleanup.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+int cache_stats(struct cache *cache, struct cache_stats *ret)
+{
+        _cleanup_(cache_items_done) struct cache_items items = {0};
+        int r = cache_walk(cache, &items);
+
+        if (r < 0)
+                return r;
+        *ret = (struct cache_stats){.limit = cache->limit};
+        for (int counter = 0; counter < CACHE_N_COUNTERS; counter++)
+                ret->counters[counter] = cache_counter_read(cache, counter);
+        for (size_t i = 0; i < items.count; i++) {
+                const struct cache_item *item = &items.list[i];
+                if (item->is_object) {
+                        ret->objects++;
+                        ret->object_bytes += item->bytes;
+                } else {
+                        ret->module_results++;
+                        ret->module_bytes += item->bytes;
+                }
+        }
+        return 0;
+}
+
+/* -EBADMSG: it was damaged. */
+static int verify_object(
+        struct cache *cache, const struct cache_item *item, cache_report *report, void *context)
+{
+        const char *shelf_name = strrchr(item->folder, '/') + 1;
+        _cleanup_(cache_meta_done) struct cache_meta meta = {0};
+        _cleanup_close_ int shelf = -1, fd = -1;
+        _cleanup_free_ char *what = NULL;
+        struct stat st = {0};
+        struct cache_names names;
+        struct fmt_digest key;
+        const char *why;
+        int r;
+
+        if (cache_key_of(shelf_name, item->name, &key) < 0 ||
+                cache_open_shelf(cache, shelf_name, false, &shelf) < 0)
+                return 0;
+        cache_names_of(&key, &names);
+        r = cache_check_object(shelf, &names, &fd, &meta, &st, &why);
+        if (r != -EBADMSG)
+                return r == -ENOENT ? 0 : r;
+        cache_seen_remove(cache->seen, &key);
+        cache_take_out(cache, shelf, &names, &st, why);
+        if (asprintf(&what, "%s/%s", item->folder, item->name) < 0)
+                what = NULL;
+        if (report)
+                report(context, what ? what : item->name, why);
+        return r;
+}
+
+int cache_verify(
+        struct cache *cache, cache_report *report, void *context, struct cache_verdict *ret)
+{
+        _cleanup_(cache_items_done) struct cache_items items = {0};
+        struct cache_verdict verdict = {0};
+        int r = cache_walk(cache, &items);
+
+        for (size_t i = 0; r == 0 && i < items.count; i++) {
+                if (!items.list[i].is_object)
+                        continue;
+                r = verify_object(cache, &items.list[i], report, context);
+                verdict.checked++;
+                if (r == -EBADMSG) {
+                        verdict.damaged++;
+                        r = 0;
+                }
+        }
+        if (r == 0)
+                r = cache_modules_verify(cache, report, context, &verdict);
+        if (r == 0)
+                *ret = verdict;
+        return r;
+}
