@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jit_worker.h"
+
+#include "fmt_cleanup.h"
+#include "jit_archive.h"
+#include "jit_key.h"
+#include "jit_worker_job.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define _cleanup_worker_ _cleanup_(free_worker)
+#define _cleanup_writer_ _cleanup_(jit_archive_abandonp)
+#define _cleanup_strings_ _cleanup_(free_strings)
+
+/* Of what a worker wrote to its stderr, this much of the end is kept. */
+#define MESSAGES_MAX 16384
+
+struct jit_worker {
+        const struct jit_worker_order *order;
+        int fds[JIT_WORKER_N_FDS];
+        struct jit_child *child; /* NULL once waited for */
+        uint64_t deadline_ns;
+};
+
+static void free_worker(struct jit_worker **worker)
+{
+        jit_worker_free(*worker);
+}
+
+static void free_strings(char ***list)
+{
+        fmt_strings_free(*list);
+}
+
+static uint64_t now_ns(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- starting ---- */
+
+static int open_descriptors(struct jit_worker *worker)
+{
+        static const char *const names[JIT_WORKER_N_FDS] = {[JIT_WORKER_OUTPUT] = "output",
+                [JIT_WORKER_MESSAGES] = "messages",
+                [JIT_WORKER_JOB] = "job",
+                [JIT_WORKER_INPUTS] = "inputs",
+                [JIT_WORKER_LAZY] = "lazy",
+                [JIT_WORKER_REPORT] = "report"};
+        for (size_t i = 0; i < JIT_WORKER_N_FDS; i++)
+                worker->fds[i] = -1;
+        for (size_t i = 0; i < JIT_WORKER_N_FDS; i++) {
+                if (!names[i])
+                        continue;
+                worker->fds[i] = memfd_create(names[i], MFD_CLOEXEC | MFD_ALLOW_SEALING);
+                if (worker->fds[i] < 0)
+                        return -errno;
+        }
+        worker->fds[JIT_WORKER_GO] = eventfd(0, EFD_CLOEXEC);
+        return worker->fds[JIT_WORKER_GO] < 0 ? -errno : 0;
+}
+
+static int append_number(char ***argv, uint64_t number)
+{
+        char text[24];
+        snprintf(text, sizeof text, "%" PRIu64, number);
+        return fmt_strings_append(argv, text);
+}
+
+/* The box, as jit_worker_job.h lays it out. */
+static int write_arguments(const struct jit_worker_order *order, char ***argv)
+{
+        /* A result larger than promised must still be linked to be known as too large. */
+        uint64_t file_limit = 4 * order->size + (UINT64_C(256) << 20);
+        uint64_t cpu_limit = (uint64_t)order->deadline_s * order->threads + 1;
+        int r = fmt_strings_append(argv, "xaas-worker");
+        if (r == 0)
+                r = fmt_strings_append(argv, order->folder);
+        if (r == 0)
+                r = append_number(argv, order->memory_limit);
+        if (r == 0)
+                r = append_number(argv, file_limit);
+        if (r == 0)
+                r = append_number(argv, cpu_limit);
+        if (r == 0)
+                r = fmt_strings_append(argv, order->toolchain->linker);
+        if (r == 0)
+                r = fmt_strings_append(argv, order->toolchain->bitcode);
+        for (char **file = order->toolchain->readable; *file && r == 0; file++)
+                r = fmt_strings_append(argv, *file);
+        if (r == 0 && order->modules)
+                r = fmt_strings_append(argv, order->modules);
+        return r;
+}
+
+int jit_worker_start(
+        struct jit_spawner *spawner, const struct jit_worker_order *order, struct jit_worker **ret)
+{
+        _cleanup_worker_ struct jit_worker *worker = calloc(1, sizeof *worker);
+        _cleanup_strings_ char **argv = NULL;
+        if (!worker)
+                return -ENOMEM;
+        worker->order = order;
+        worker->deadline_ns = now_ns() + (uint64_t)order->deadline_s * 1000000000u;
+        int r = open_descriptors(worker);
+        if (r == 0)
+                r = write_arguments(order, &argv);
+        if (r == 0)
+                r = jit_spawner_run(spawner, order->toolchain->worker, argv, worker->fds,
+                        JIT_WORKER_N_FDS, &worker->child);
+        if (r < 0)
+                return r;
+        *ret = steal_pointer(&worker);
+        return 0;
+}
+
+/* ---- feeding ---- */
+
+static int append_blob(struct jit_archive_writer *writer, const struct fmt_bundle *bundle,
+        const struct fmt_digest *digest)
+{
+        _cleanup_free_ void *data = NULL;
+        size_t size;
+        int r = fmt_bundle_read(bundle, digest, &data, &size);
+        return r < 0 ? r : jit_archive_append(writer, data, size);
+}
+
+/* All inputs that are lazy, or all that are not. */
+static int feed_inputs(struct jit_worker *worker, const struct fmt_bundle *bundle, bool lazy,
+        const char **ret_name)
+{
+        const struct fmt_variant *variant = worker->order->variant;
+        _cleanup_free_ const char **names = calloc(variant->n_inputs + 1, sizeof *names);
+        _cleanup_writer_ struct jit_archive_writer *writer = NULL;
+        size_t n = 0;
+        if (!names)
+                return -ENOMEM;
+        for (size_t i = 0; i < variant->n_inputs; i++)
+                if (variant->inputs[i].lazy == lazy)
+                        names[n++] = variant->inputs[i].name;
+        if (lazy && n == 0)
+                return 0;
+        int fd = worker->fds[lazy ? JIT_WORKER_LAZY : JIT_WORKER_INPUTS];
+        int r = jit_archive_begin(fd, names, n, &writer);
+        for (size_t i = 0; i < variant->n_inputs && r == 0; i++) {
+                const struct fmt_input *input = &variant->inputs[i];
+                if (input->lazy != lazy)
+                        continue;
+                r = append_blob(writer, bundle, &input->digest);
+                if (r < 0)
+                        *ret_name = input->name;
+        }
+        return r < 0 ? r : jit_archive_end(steal_pointer(&writer));
+}
+
+/* Names of the members of descriptor 3, in the order of feed_job. */
+static int name_members(const struct fmt_variant *variant, char ***names)
+{
+        char name[32];
+        int r = fmt_strings_append(names, "job");
+        if (r == 0)
+                r = fmt_strings_append(names, "record");
+        for (size_t i = 0; i < variant->n_stubs && r == 0; i++) {
+                snprintf(name, sizeof name, "stub/%zu", i);
+                r = fmt_strings_append(names, name);
+        }
+        for (size_t i = 0; i < variant->recipe.n_options && r == 0; i++) {
+                if (!variant->recipe.options[i].has_file)
+                        continue;
+                snprintf(name, sizeof name, "file/%zu", i);
+                r = fmt_strings_append(names, name);
+        }
+        return r;
+}
+
+static int append_description(
+        struct jit_archive_writer *writer, const struct jit_worker_order *order)
+{
+        struct jit_worker_job job = {.triple = order->target->triple,
+                .tune = order->target->tune,
+                .features = order->target->features,
+                .size = order->size,
+                .opt = order->opt,
+                .threads = order->threads};
+        _cleanup_free_ char *text = NULL, *json = NULL;
+        size_t json_size;
+        int r = jit_worker_job_encode(&job, &text);
+        if (r == 0)
+                r = jit_archive_append(writer, text, strlen(text));
+        if (r == 0)
+                r = jit_key_variant_json(order->variant, &json, &json_size);
+        if (r == 0)
+                r = jit_archive_append(writer, json, json_size);
+        return r;
+}
+
+static int feed_job(
+        struct jit_worker *worker, const struct fmt_bundle *bundle, const char **ret_name)
+{
+        const struct fmt_variant *variant = worker->order->variant;
+        _cleanup_strings_ char **names = NULL;
+        _cleanup_writer_ struct jit_archive_writer *writer = NULL;
+        int r = name_members(variant, &names);
+        if (r == 0)
+                r = jit_archive_begin(worker->fds[JIT_WORKER_JOB], (const char *const *)names,
+                        fmt_strings_count(names), &writer);
+        if (r == 0)
+                r = append_description(writer, worker->order);
+        for (size_t i = 0; i < variant->n_stubs && r == 0; i++) {
+                r = append_blob(writer, bundle, &variant->stubs[i].digest);
+                if (r < 0)
+                        *ret_name = variant->stubs[i].soname;
+        }
+        for (size_t i = 0; i < variant->recipe.n_options && r == 0; i++) {
+                const struct fmt_option *option = &variant->recipe.options[i];
+                if (!option->has_file)
+                        continue;
+                r = append_blob(writer, bundle, &option->file);
+                if (r < 0)
+                        *ret_name = option->text;
+        }
+        return r < 0 ? r : jit_archive_end(steal_pointer(&writer));
+}
+
+int jit_worker_feed(
+        struct jit_worker *worker, const struct fmt_bundle *bundle, const char **ret_name)
+{
+        *ret_name = NULL;
+        int r = feed_job(worker, bundle, ret_name);
+        if (r == 0)
+                r = feed_inputs(worker, bundle, true, ret_name);
+        if (r == 0)
+                r = feed_inputs(worker, bundle, false, ret_name);
+        if (r < 0)
+                return r;
+        return eventfd_write(worker->fds[JIT_WORKER_GO], 1) < 0 ? -errno : 0;
+}
+
+/* ---- waiting ---- */
+
+/* 0 when the child has ended, -ETIMEDOUT, -ECANCELED. */
+static int await_end(struct jit_worker *worker, int stop_fd)
+{
+        struct pollfd polled[] = {{.fd = jit_child_fd(worker->child), .events = POLLIN},
+                {.fd = stop_fd, .events = POLLIN}};
+        for (;;) {
+                uint64_t now = now_ns();
+                if (now >= worker->deadline_ns)
+                        return -ETIMEDOUT;
+                uint64_t left_ms = (worker->deadline_ns - now) / 1000000u + 1;
+                int n = poll(polled, 2, left_ms < INT_MAX ? (int)left_ms : INT_MAX);
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n > 0 && polled[0].revents)
+                        return 0;
+                if (n > 0 && polled[1].revents)
+                        return -ECANCELED;
+        }
+}
+
+static int fail(struct jit_worker_report *report, int error, const char *reason)
+{
+        jit_worker_report_done(report);
+        report->error = error;
+        report->reason = strdup(reason);
+        return error;
+}
+
+/* Says in words how a worker without a proper report ended. */
+static int explain_death(int status, struct jit_worker_report *report)
+{
+        char text[96];
+        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+                return fail(report, -ENOMEM, "the worker was killed, by lack of memory or by hand");
+        if (WIFSIGNALED(status))
+                snprintf(text, sizeof text, "the worker died of signal %d (%s)", WTERMSIG(status),
+                        strsignal(WTERMSIG(status)));
+        else
+                snprintf(text, sizeof text, "the worker ended with status %d and without a report",
+                        WEXITSTATUS(status));
+        return fail(report, -EIO, text);
+}
+
+int jit_worker_wait(struct jit_worker *worker, int stop_fd, struct jit_worker_report *ret)
+{
+        int status = 0;
+        *ret = (struct jit_worker_report){0};
+        int ended = await_end(worker, stop_fd);
+        if (ended < 0)
+                jit_child_kill(worker->child);
+        int r = jit_child_wait(steal_pointer(&worker->child), -1, &status);
+        if (ended == -ETIMEDOUT)
+                return fail(ret, ended, "the compile did not end before its deadline");
+        if (ended < 0)
+                return fail(ret, ended, "the compile was called off");
+        if (r == 0)
+                r = jit_worker_report_read(worker->fds[JIT_WORKER_REPORT], ret);
+        if (r < 0)
+                return fail(ret, r, strerror(-r));
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+                return explain_death(status, ret);
+        if (ret->error == 0 && ret->elf_size > worker->order->size)
+                return fail(ret, -EIO, "the worker reported a size that cannot be");
+        if (ret->error < 0 && !ret->reason)
+                return fail(ret, ret->error, "the worker gave no reason");
+        return ret->error;
+}
+
+int jit_worker_output(const struct jit_worker *worker)
+{
+        return worker->fds[JIT_WORKER_OUTPUT];
+}
+
+char *jit_worker_messages(const struct jit_worker *worker)
+{
+        struct stat st;
+        int fd = worker->fds[JIT_WORKER_MESSAGES];
+        if (fstat(fd, &st) < 0)
+                return NULL;
+        off_t start = st.st_size > MESSAGES_MAX ? st.st_size - MESSAGES_MAX : 0;
+        char *text = calloc(1, MESSAGES_MAX + 1);
+        if (text && pread(fd, text, MESSAGES_MAX, start) < 0)
+                *text = '\0';
+        return text;
+}
+
+void jit_worker_free(struct jit_worker *worker)
+{
+        if (!worker)
+                return;
+        if (worker->child) {
+                int status;
+                jit_child_kill(worker->child);
+                jit_child_wait(worker->child, -1, &status);
+        }
+        for (size_t i = 0; i < JIT_WORKER_N_FDS; i++)
+                if (worker->fds[i] >= 0)
+                        close(worker->fds[i]);
+        free(worker);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a worker is told besides its inputs.
+ *
+ * Its box stands on its command line, because it confines itself before it reads anything:
+ *     xaas-worker FOLDER MEMORY FILE CPU LINKER BITCODE READABLE…
+ * with FOLDER the one it may write into, MEMORY, FILE and CPU its limits (bytes, bytes, seconds; 0:
+ * none), LINKER and BITCODE the programs it may run, READABLE what those read. The rest is the
+ * member "job" of descriptor 3: lines "key value". */
+#ifndef JIT_WORKER_JOB_H
+#define JIT_WORKER_JOB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum jit_worker_fd {
+        JIT_WORKER_OUTPUT = 1,
+        JIT_WORKER_MESSAGES = 2,
+        JIT_WORKER_JOB = 3,
+        JIT_WORKER_INPUTS = 4,
+        JIT_WORKER_LAZY = 5,
+        JIT_WORKER_REPORT = 6,
+        JIT_WORKER_GO = 7,
+        JIT_WORKER_N_FDS
+};
+
+enum jit_worker_argument {
+        JIT_WORKER_ARG_FOLDER = 1,
+        JIT_WORKER_ARG_MEMORY,
+        JIT_WORKER_ARG_FILE,
+        JIT_WORKER_ARG_CPU,
+        JIT_WORKER_ARG_LINKER,
+        JIT_WORKER_ARG_BITCODE,
+        JIT_WORKER_ARG_READABLE, /* and all that follow */
+};
+
+struct jit_worker_job {
+        char *triple;
+        char *tune;
+        char *features;
+        uint64_t size; /* promised, bytes */
+        unsigned opt;
+        unsigned threads;
+};
+
+/* The caller frees *ret_text. */
+int jit_worker_job_encode(const struct jit_worker_job *job, char **ret_text);
+/* TEXT need not be terminated. -EBADMSG if something is missing. */
+int jit_worker_job_decode(const char *text, size_t size, struct jit_worker_job *ret);
+void jit_worker_job_done(struct jit_worker_job *job);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* xaas-worker: compiles and links one program in a box; jit_worker.h tells how it is spoken to.
+ *
+ * It holds no LLVM: ld.lld and xaas-bitcode are programs that it runs in the same box. What it
+ * checks at the end is the file that the session will copy, byte for byte. */
+#include "fmt_cleanup.h"
+#include "fmt_confine.h"
+#include "jit_check.h"
+#include "jit_check_code.h"
+#include "jit_link_map.h"
+#include "jit_worker_link.h"
+#include "jit_worker_parts.h"
+#include "jit_worker_report.h"
+#include "jit_worker_retarget.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static uint64_t now_ns(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- the box ---- */
+
+static int confine(char **argv)
+{
+        struct fmt_confinement box = {
+                .readable = (const char *const *)argv + JIT_WORKER_ARG_LINKER,
+                .writable = argv[JIT_WORKER_ARG_FOLDER],
+                .may_exec = true,
+                .memory_limit = strtoull(argv[JIT_WORKER_ARG_MEMORY], NULL, 10),
+                .file_limit = strtoull(argv[JIT_WORKER_ARG_FILE], NULL, 10),
+                .cpu_seconds = strtoull(argv[JIT_WORKER_ARG_CPU], NULL, 10),
+        };
+        /* What we start needs neither the job nor the report. */
+        static const int ours[] = {JIT_WORKER_JOB, JIT_WORKER_REPORT, JIT_WORKER_GO};
+        for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+                if (fcntl(ours[i], F_SETFD, FD_CLOEXEC) < 0)
+                        return -errno;
+        /* Too large a file is a failed write, not a death. */
+        signal(SIGXFSZ, SIG_IGN);
+        return fmt_confine(&box);
+}
+
+/* ---- the check ---- */
+
+static int read_map(const char *folder, char **ret_text, size_t *ret_size)
+{
+        struct stat st;
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/map", folder);
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        _cleanup_free_ char *text = malloc((size_t)st.st_size + 1);
+        if (!text)
+                return -ENOMEM;
+        for (off_t at = 0; at < st.st_size;) {
+                ssize_t n = pread(fd, text + at, (size_t)(st.st_size - at), at);
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
+                at += n;
+        }
+        text[st.st_size] = '\0';
+        *ret_text = steal_pointer(&text);
+        *ret_size = (size_t)st.st_size;
+        return 0;
+}
+
+/* No instruction that the target lacks, other than where a function asked for it. */
+static int check_code(
+        const struct jit_worker_parts *parts, const char *folder, struct jit_worker_report *report)
+{
+        _cleanup_free_ char *text = NULL;
+        _cleanup_(jit_link_map_done) struct jit_link_map map = {0};
+        struct jit_code_finding finding;
+        size_t size = 0;
+        int r = read_map(folder, &text, &size);
+        if (r == 0)
+                r = jit_link_map_parse(text, size, parts->variant, &map);
+        if (r == 0)
+                r = jit_check_code(
+                        JIT_WORKER_OUTPUT, parts->job.features, map.ranges, map.n, &finding);
+        if (r >= 0)
+                report->swept = finding.swept;
+        if (r == -EBADMSG)
+                report->reason = strdup("the result's code cannot be found in it");
+        if (r <= 0)
+                return r;
+        if (asprintf(&report->reason,
+                    "the code made of %s holds %s at %#jx, which needs %s; the target does not "
+                    "have it",
+                    finding.origin ? finding.origin : "the linker", finding.mnemonic,
+                    (uintmax_t)finding.address, finding.feature) < 0)
+                report->reason = NULL;
+        return -EBADMSG;
+}
+
+static int check(
+        const struct jit_worker_parts *parts, const char *folder, struct jit_worker_report *report)
+{
+        int r = jit_check_file(JIT_WORKER_OUTPUT, parts->variant, parts->job.size,
+                &report->elf_size, &report->reason);
+        return r < 0 ? r : check_code(parts, folder, report);
+}
+
+/* ---- the work ---- */
+
+static int link_and_check(const struct jit_worker_tools *tools,
+        const struct jit_worker_parts *parts, bool small, struct jit_worker_report *report)
+{
+        struct jit_worker_linked linked;
+        free(steal_pointer(&report->reason));
+        int r = jit_worker_link(tools, parts, small, &linked, &report->reason);
+        report->link_ns = now_ns();
+        report->compiled = linked.compiled;
+        report->opt = linked.opt;
+        if (r == 0)
+                r = check(parts, tools->folder, report);
+        report->check_ns = now_ns();
+        return r;
+}
+
+static int work(char **argv, struct jit_worker_report *report)
+{
+        struct jit_worker_tools tools = {
+                .linker = argv[JIT_WORKER_ARG_LINKER], .folder = argv[JIT_WORKER_ARG_FOLDER]};
+        _cleanup_(jit_worker_parts_done) struct jit_worker_parts parts = {
+                .inputs.fd = -1, .lazy.fd = -1};
+        int r = confine(argv);
+        if (r < 0) {
+                if (asprintf(&report->reason,
+                            "this kernel cannot confine the compiler (%s); Landlock is needed",
+                            strerror(-r)) < 0)
+                        report->reason = NULL;
+                return r;
+        }
+        report->start_ns = now_ns();
+        r = jit_worker_parts_load(&parts);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < parts.variant->n_inputs; i++)
+                report->modules += parts.variant->inputs[i].kind == FMT_INPUT_MODULE;
+        r = jit_worker_retarget(argv[JIT_WORKER_ARG_BITCODE], &parts, &report->reason);
+        report->retarget_ns = now_ns();
+        if (r < 0)
+                return r;
+        r = link_and_check(&tools, &parts, false, report);
+        if (r == -EFBIG)
+                r = link_and_check(&tools, &parts, true, report);
+        return r;
+}
+
+int main(int argc, char **argv)
+{
+        struct jit_worker_report report = {0};
+        if (argc <= JIT_WORKER_ARG_READABLE || fcntl(JIT_WORKER_GO, F_GETFD) < 0) {
+                fprintf(stderr, "xaas-worker: is started by xaasfs and by `xaas prewarm`; "
+                                "mount an image to see it work\n");
+                return 64;
+        }
+        report.error = work(argv, &report);
+        if (report.error < 0 && !report.reason)
+                report.reason = strdup(strerror(-report.error));
+        return jit_worker_report_write(&report, JIT_WORKER_REPORT) < 0;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jit_worker_parts.h"
+
+#include "fmt_cleanup.h"
+#include "jit_archive.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define _cleanup_writer_ _cleanup_(jit_archive_abandonp)
+#define _cleanup_view_ _cleanup_(unmap)
+
+struct view {
+        void *data;
+        size_t size;
+};
+
+static void unmap(struct view *view)
+{
+        if (view->data)
+                munmap(view->data, view->size);
+}
+
+static int map(int fd, struct view *ret)
+{
+        struct stat st;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (st.st_size == 0)
+                return -EBADMSG;
+        void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (data == MAP_FAILED)
+                return -errno;
+        *ret = (struct view){data, (size_t)st.st_size};
+        return 0;
+}
+
+static int write_all(int fd, const char *data, size_t size)
+{
+        while (size > 0) {
+                ssize_t n = write(fd, data, size);
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n > 0) {
+                        data += n;
+                        size -= (size_t)n;
+                }
+        }
+        return 0;
+}
+
+static void name_file(int fd, struct jit_worker_file *ret)
+{
+        ret->fd = fd;
+        snprintf(ret->path, sizeof ret->path, "/proc/self/fd/%d", fd);
+}
+
+int jit_worker_file_new(const char *name, struct jit_worker_file *ret)
+{
+        int fd = memfd_create(name, 0); /* ld.lld inherits it */
+        if (fd < 0)
+                return -errno;
+        name_file(fd, ret);
+        return 0;
+}
+
+void jit_worker_file_done(struct jit_worker_file *file)
+{
+        if (file->fd >= 0)
+                close(file->fd);
+        file->fd = -1;
+}
+
+static bool is_called(const struct jit_archive_member *member, const char *name)
+{
+        return member->name_size == strlen(name) &&
+               memcmp(member->name, name, member->name_size) == 0;
+}
+
+static int load_record(struct jit_worker_parts *parts, const struct jit_archive_member *member)
+{
+        int r = fmt_record_decode(member->data, member->size, &parts->record);
+        if (r < 0)
+                return r;
+        if (parts->record->n_variants != 1)
+                return -EBADMSG;
+        parts->variant = parts->record->variants;
+        size_t n_stubs = parts->variant->n_stubs, n_files = parts->variant->recipe.n_options;
+        parts->stubs = calloc(n_stubs + 1, sizeof *parts->stubs);
+        parts->files = calloc(n_files + 1, sizeof *parts->files);
+        if (!parts->stubs || !parts->files)
+                return -ENOMEM;
+        for (size_t i = 0; i < n_stubs; i++)
+                parts->stubs[i].fd = -1;
+        for (size_t i = 0; i < n_files; i++)
+                parts->files[i].fd = -1;
+        return 0;
+}
+
+/* "stub/N" or "file/N" becomes a file of its own. */
+static int load_file(struct jit_worker_parts *parts, const struct jit_archive_member *member)
+{
+        char name[32];
+        if (!parts->record || member->name_size < 6 || member->name_size >= sizeof name)
+                return -EBADMSG;
+        memcpy(name, member->name, member->name_size);
+        name[member->name_size] = '\0';
+        bool is_stub = strncmp(name, "stub/", 5) == 0;
+        size_t n = is_stub ? parts->variant->n_stubs : parts->variant->recipe.n_options;
+        char *end;
+        unsigned long index = strtoul(name + 5, &end, 10);
+        if (*end || index >= n || (!is_stub && strncmp(name, "file/", 5) != 0))
+                return -EBADMSG;
+        struct jit_worker_file *file = is_stub ? &parts->stubs[index] : &parts->files[index];
+        int r = jit_worker_file_new(name, file);
+        return r < 0 ? r : write_all(file->fd, member->data, member->size);
+}
+
+static int load_job(struct jit_worker_parts *parts)
+{
+        _cleanup_view_ struct view job = {0};
+        struct jit_archive_member member;
+        size_t cursor = 0;
+        int more, r = map(JIT_WORKER_JOB, &job);
+        if (r < 0)
+                return r;
+        while ((more = jit_archive_next(job.data, job.size, &cursor, &member)) > 0) {
+                if (is_called(&member, "job"))
+                        r = jit_worker_job_decode(member.data, member.size, &parts->job);
+                else if (is_called(&member, "record"))
+                        r = load_record(parts, &member);
+                else
+                        r = load_file(parts, &member);
+                if (r < 0)
+                        return r;
+        }
+        return more < 0 ? more : parts->variant && parts->job.size ? 0 : -EBADMSG;
+}
+
+int jit_worker_parts_load(struct jit_worker_parts *ret)
+{
+        struct stat lazy;
+        eventfd_t complete;
+        *ret = (struct jit_worker_parts){.inputs.fd = -1, .lazy.fd = -1};
+        if (eventfd_read(JIT_WORKER_GO, &complete) < 0 || fstat(JIT_WORKER_LAZY, &lazy) < 0)
+                return -errno;
+        name_file(JIT_WORKER_INPUTS, &ret->inputs);
+        if (lazy.st_size > 0)
+                name_file(JIT_WORKER_LAZY, &ret->lazy);
+        int r = load_job(ret);
+        if (r < 0)
+                jit_worker_parts_done(ret);
+        return r;
+}
+
+void jit_worker_parts_done(struct jit_worker_parts *parts)
+{
+        for (size_t i = 0; parts->stubs && i < parts->variant->n_stubs; i++)
+                jit_worker_file_done(&parts->stubs[i]);
+        for (size_t i = 0; parts->files && i < parts->variant->recipe.n_options; i++)
+                jit_worker_file_done(&parts->files[i]);
+        free(parts->stubs);
+        free(parts->files);
+        jit_worker_file_done(&parts->inputs);
+        jit_worker_file_done(&parts->lazy);
+        jit_worker_job_done(&parts->job);
+        fmt_record_free(parts->record);
+        *parts = (struct jit_worker_parts){.inputs.fd = -1, .lazy.fd = -1};
+}
+
+/* Appends what becomes of one member: what REPLACE says, or what it was. */
+static int append(struct jit_archive_writer *writer, const struct fmt_input *input,
+        const struct jit_archive_member *member, jit_worker_replacer *replace, void *context)
+{
+        _cleanup_free_ void *data = NULL;
+        size_t size;
+        int r = replace(context, input, &data, &size);
+        if (r < 0)
+                return r;
+        if (r > 0)
+                return jit_archive_append(writer, data, size);
+        return member ? jit_archive_append(writer, member->data, member->size) : -EBADMSG;
+}
+
+static int rewrite(struct jit_archive_writer *writer, const struct fmt_variant *variant,
+        const struct view *old, bool lazy, size_t n_more, jit_worker_replacer *replace,
+        void *context)
+{
+        struct jit_archive_member member;
+        size_t cursor = 0;
+        int r = 0;
+        for (size_t i = 0; i < variant->n_inputs && r == 0; i++) {
+                if (variant->inputs[i].lazy != lazy)
+                        continue;
+                r = jit_archive_next(old->data, old->size, &cursor, &member);
+                if (r <= 0)
+                        return r < 0 ? r : -EBADMSG;
+                r = append(writer, &variant->inputs[i], &member, replace, context);
+        }
+        for (size_t i = 0; i < n_more && r == 0; i++)
+                r = append(writer, NULL, NULL, replace, context);
+        return r;
+}
+
+int jit_worker_rewrite(const struct fmt_variant *variant, const struct jit_worker_file *archive,
+        bool lazy, size_t n_more, jit_worker_replacer *replace, void *context,
+        struct jit_worker_file *ret)
+{
+        _cleanup_free_ const char **names = calloc(variant->n_inputs + n_more + 1, sizeof *names);
+        _cleanup_writer_ struct jit_archive_writer *writer = NULL;
+        _cleanup_view_ struct view old = {0};
+        size_t n = 0;
+        if (!names)
+                return -ENOMEM;
+        for (size_t i = 0; i < variant->n_inputs; i++)
+                if (variant->inputs[i].lazy == lazy)
+                        names[n++] = variant->inputs[i].name;
+        for (size_t i = 0; i < n_more; i++)
+                names[n++] = "lazy.o";
+        int r = map(archive->fd, &old);
+        if (r == 0)
+                r = jit_worker_file_new("inputs", ret);
+        if (r < 0)
+                return r;
+        r = jit_archive_begin(ret->fd, names, n, &writer);
+        if (r == 0)
+                r = rewrite(writer, variant, &old, lazy, n_more, replace, context);
+        if (r == 0)
+                r = jit_archive_end(steal_pointer(&writer));
+        if (r < 0)
+                jit_worker_file_done(ret);
+        return r;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the worker: the job as it came through descriptors, made into paths that ld.lld opens. */
+#ifndef JIT_WORKER_PARTS_H
+#define JIT_WORKER_PARTS_H
+
+#include "fmt_record.h"
+#include "jit_worker_job.h"
+
+#include <stdbool.h>
+
+/* A file in memory that the programs we start can open by path. */
+struct jit_worker_file {
+        int fd;        /* -1: none */
+        char path[32]; /* "/proc/self/fd/N" */
+};
+int jit_worker_file_new(const char *name, struct jit_worker_file *ret);
+void jit_worker_file_done(struct jit_worker_file *file);
+
+struct jit_worker_parts {
+        struct jit_worker_job job;
+        struct fmt_record *record;
+        const struct fmt_variant *variant;   /* of record */
+        struct jit_worker_file inputs, lazy; /* ar archives; lazy.fd is -1 if there are none */
+        struct jit_worker_file *stubs;       /* one each */
+        struct jit_worker_file *files;       /* one for each option; fd -1 where it takes none */
+};
+
+/* Waits until the descriptors of jit_worker.h are complete and reads them. */
+int jit_worker_parts_load(struct jit_worker_parts *ret);
+void jit_worker_parts_done(struct jit_worker_parts *parts);
+
+/* What becomes of one member when an archive is written again: 0: it stays; 1: *ret_data (freed
+ * by the caller) takes its place; or a negative errno. INPUT is NULL for members that are added. */
+typedef int jit_worker_replacer(
+        void *context, const struct fmt_input *input, void **ret_data, size_t *ret_size);
+
+/* Writes ARCHIVE, which holds all of VARIANT's inputs that are LAZY or all that are not, again with
+ * members replaced and N_MORE members added at its end. */
+int jit_worker_rewrite(const struct fmt_variant *variant, const struct jit_worker_file *archive,
+        bool lazy, size_t n_more, jit_worker_replacer *replace, void *context,
+        struct jit_worker_file *ret);
+
+#endif

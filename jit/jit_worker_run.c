@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jit_worker_run.h"
+
+#include "fmt_cleanup.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+/* ld.lld may print thousands of remarks; the first of its errors says what matters. */
+#define MESSAGES_MAX (64 << 10)
+
+__attribute__((noreturn)) static void become(
+        const char *program, char *const *argv, int input, int output, int messages, pid_t parent)
+{
+        static char *const environment[] = {NULL};
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent ||
+                (input >= 0 && dup2(input, STDIN_FILENO) < 0) || dup2(output, STDOUT_FILENO) < 0 ||
+                dup2(messages, STDERR_FILENO) < 0)
+                _exit(126);
+        execve(program, argv, environment);
+        dprintf(STDERR_FILENO, "error: cannot run %s: %s\n", program, strerror(errno));
+        _exit(127);
+}
+
+/* Reads to the end of FD, passes it on and returns the beginning, terminated. */
+static char *drain(int fd)
+{
+        char *text = calloc(1, MESSAGES_MAX + 1), rest[4096];
+        size_t used = 0;
+        for (;;) {
+                int full = !text || used == MESSAGES_MAX;
+                char *to = full ? rest : text + used;
+                ssize_t n = read(fd, to, full ? sizeof rest : MESSAGES_MAX - used);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return text;
+                if (full)
+                        continue;
+                (void)!write(STDERR_FILENO, to, (size_t)n);
+                used += (size_t)n;
+        }
+}
+
+/* The first error in MESSAGES and the line that tells where, on one line. */
+static char *pick_error(const char *messages)
+{
+        const char *start = messages ? strstr(messages, "rror: ") : NULL;
+        if (!start)
+                start = messages ? strstr(messages, "LLVM ERROR") : NULL;
+        else
+                start += strlen("rror: ");
+        if (!start)
+                return NULL;
+        char *text = strndup(start, 600);
+        if (!text)
+                return NULL;
+        char *end = strchr(text, '\n');
+        if (end && strncmp(end, "\n>>>", 4) == 0)
+                end = strchr(end + 1, '\n');
+        if (end)
+                *end = '\0';
+        for (char *c = text; *c; c++)
+                if (iscntrl((unsigned char)*c))
+                        *c = ' ';
+        return text;
+}
+
+/* NAME is how PROGRAM is called. */
+static int judge(int status, const char *name, const char *messages, char **ret_reason)
+{
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+                return 0;
+        _cleanup_free_ char *error = pick_error(messages);
+        int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        int r = -EBADMSG;
+        if (number == SIGKILL ||
+                (messages && (strstr(messages, "bad_alloc") || strstr(messages, "out of memory"))))
+                r = -ENOMEM;
+        if (number == SIGXCPU)
+                r = -ETIMEDOUT;
+        int n = r == -ENOMEM      ? asprintf(ret_reason, "%s ran out of memory", name)
+                : r == -ETIMEDOUT ? asprintf(ret_reason, "%s used up its CPU time", name)
+                : error           ? asprintf(ret_reason, "%s", error)
+                : number          ? asprintf(ret_reason, "%s died of signal %d (%s)", name, number,
+                                            strsignal(number))
+                                  : asprintf(ret_reason, "%s ended with status %d", name,
+                                            WEXITSTATUS(status));
+        if (n < 0)
+                *ret_reason = NULL;
+        return r;
+}
+
+int jit_worker_run(const char *program, char *const *argv, int input, int output, char **ret_reason)
+{
+        int ends[2], status;
+        *ret_reason = NULL;
+        if (input >= 0 && lseek(input, 0, SEEK_SET) < 0)
+                return -errno;
+        if (ftruncate(output, 0) < 0 || lseek(output, 0, SEEK_SET) < 0 ||
+                pipe2(ends, O_CLOEXEC) < 0)
+                return -errno;
+        _cleanup_close_ int reading = ends[0];
+        pid_t self = getpid(), pid = fork();
+        if (pid == 0)
+                become(program, argv, input, output, ends[1], self);
+        close(ends[1]);
+        if (pid < 0)
+                return -errno;
+        _cleanup_free_ char *messages = drain(reading);
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        return judge(status, argv[0], messages, ret_reason);
+}
