@@ -100,6 +100,7 @@ void fmt_squashfs_facts(const struct fmt_squashfs *image, struct fmt_squashfs_fa
         const struct fmt_index_header *header = image->index.header;
         *ret = (struct fmt_squashfs_facts){
                 .inodes = header->n_inodes,
+                .xattr_sets = header->n_xattr_sets,
                 .block_size = header->block_size,
                 .image_size = header->image_size,
                 .compressor = fmt_compressor_name(header->compressor),

@@ -80,6 +80,7 @@ int fmt_squashfs_seek(const struct fmt_squashfs *image, fmt_inode inode, uint64_
 
 struct fmt_squashfs_facts {
         uint32_t inodes;
+        uint32_t xattr_sets;    /* 0: no inode has extended attributes */
         uint32_t block_size;    /* bytes */
         uint64_t image_size;    /* bytes that the squashfs takes */
         const char *compressor; /* "zstd", … */

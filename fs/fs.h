@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One mount: what every request can see. */
+#ifndef FS_H
+#define FS_H
+
+#define FUSE_USE_VERSION 317
+#include <fuse_lowlevel.h>
+
+#include "fmt_squashfs.h"
+
+#include <stdatomic.h>
+
+struct fs_portable;
+
+struct fs {
+        struct fmt_squashfs *image;
+        struct fs_portable *portable; /* NULL: nothing in the image is compiled */
+        fmt_inode hidden;             /* the image's own folder, not shown; or 0 */
+        bool any_xattrs;              /* of the image itself */
+        bool skips_open;              /* the kernel need not ask before it reads */
+        bool passthrough_offered; /* by kernel and library; whether it works, the first open tells
+                                   */
+};
+
+/* Nothing in an image ever changes. Seconds. */
+#define FS_FOREVER 1e15
+
+/* The attributes of INODE as the mount shows them: a portable object has its promised size.
+ * 0, -ENOENT. */
+int fs_stat(const struct fs *fs, fmt_inode inode, struct stat *ret);
+
+/* Directory listings. */
+void fs_readdir(
+        fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset, struct fuse_file_info *fi);
+void fs_readdirplus(
+        fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset, struct fuse_file_info *fi);
+
+extern const struct fuse_lowlevel_ops fs_operations;
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs_daemon.h"
+
+#include "fmt_cleanup.h"
+#include "fmt_log.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* Ends with the child's own status if it ended before it was ready. */
+static _Noreturn void wait_until_ready(pid_t child, int from_child)
+{
+        char byte;
+        ssize_t n;
+        while ((n = read(from_child, &byte, 1)) < 0 && errno == EINTR)
+                ;
+        if (n == 1)
+                _exit(0);
+        int status;
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+                ;
+        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+int fs_daemon_begin(bool foreground, struct fs_daemon *ret)
+{
+        int ends[2];
+        ret->ready_fd = -1;
+        if (foreground)
+                return 0;
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return -errno;
+        pid_t child = fork();
+        if (child < 0) {
+                fmt_error("cannot go to the background: %s; use -f", strerror(errno));
+                return -errno;
+        }
+        if (child > 0) {
+                close(ends[1]);
+                wait_until_ready(child, ends[0]);
+        }
+        close(ends[0]);
+        ret->ready_fd = ends[1];
+        return 0;
+}
+
+void fs_daemon_ready(struct fs_daemon *daemon)
+{
+        if (daemon->ready_fd < 0)
+                return;
+        setsid();
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null >= 0) {
+                for (int fd = 0; fd <= 2; fd++)
+                        dup2(null, fd);
+                close(null);
+        }
+        fmt_log_to_syslog();
+        /* The parent may be gone, killed: the mount serves all the same. */
+        if (chdir("/") < 0 || write(daemon->ready_fd, "", 1) < 0)
+                fmt_debug("nobody waits for this mount any more");
+        close(daemon->ready_fd);
+        daemon->ready_fd = -1;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Going to the background without hiding an error: the command that was typed ends when the mount
+ * serves, or with the status and the messages of what kept it from doing so. */
+#ifndef FS_DAEMON_H
+#define FS_DAEMON_H
+
+#include <stdbool.h>
+
+struct fs_daemon {
+        int ready_fd; /* the waiting parent's pipe; -1 in the foreground */
+};
+
+/* Forks, unless FOREGROUND; everything that comes later happens in the child, so it has the
+ * process id that stays. The parent never returns from this. Call before anything else exists. */
+int fs_daemon_begin(bool foreground, struct fs_daemon *ret);
+
+/* Tells the parent that all is well, and lets go of terminal, session and working directory. */
+void fs_daemon_ready(struct fs_daemon *daemon);
+
+#endif

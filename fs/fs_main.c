@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* xaasfs IMAGE MOUNTPOINT
+ *
+ * The order of things matters (fork, then processes, then threads):
+ *   1. fork to the background; the parent waits for "ready" (fs_daemon.h)
+ *   2. open the image: runs the confined indexer, which ends
+ *   3. start the spawner: a child that stays, and must inherit neither threads nor signal masks
+ *   4. find the programs, open the cache, detect the host: everything that can be refused
+ *   5. start the threads that wait for compiles
+ *   6. mount and answer the first request
+ *   7. say "ready", serve, and take everything down in the opposite order */
+#include "fs.h"
+#include "fs_daemon.h"
+#include "fs_options.h"
+#include "fs_portable.h"
+#include "fs_serve.h"
+
+#include "fmt_cleanup.h"
+#include "fmt_log.h"
+
+static int print_version(void)
+{
+        printf("xaasfs %s\nlibfuse %s\n", XAASFS_VERSION, fuse_pkgversion());
+        return 0;
+}
+
+static int serve(struct fs *fs, const struct fs_options *options, struct fs_daemon *daemon)
+{
+        struct fs_session *session = NULL;
+        int error = fs->portable != NULL ? fs_portable_start(fs->portable) : 0;
+        if (error == 0)
+                error = fs_session_mount(fs, options, &session);
+        if (error == 0) {
+                fs_daemon_ready(daemon);
+                error = fs_session_serve(session, options);
+        }
+        /* Parked requests are answered while there is still somebody to answer. */
+        fs_portable_free(fs->portable);
+        fs->portable = NULL;
+        fs_session_free(session);
+        return error;
+}
+
+static int run(const struct fs_options *options, struct fs_daemon *daemon)
+{
+        const struct fmt_squashfs_options image_options = {
+                .offset = options->offset, .cache_size = options->block_cache};
+        struct fs fs = {0};
+        struct jit_spawner *spawner = NULL;
+        int error = fmt_squashfs_open(options->image, &image_options, &fs.image);
+        if (error < 0)
+                return error;
+        struct fmt_squashfs_facts facts;
+        fmt_squashfs_facts(fs.image, &facts);
+        fs.any_xattrs = facts.xattr_sets > 0;
+        error = jit_spawner_start(&spawner);
+        if (error == 0) {
+                fs_signals_block();
+                error = fs_portable_open(&fs, options, spawner);
+        }
+        if (error == 0)
+                error = serve(&fs, options, daemon);
+        jit_spawner_stop(spawner);
+        fmt_squashfs_free(fs.image);
+        return error;
+}
+
+int main(int argc, char **argv)
+{
+        struct fs_options options;
+        struct fs_daemon daemon;
+        fmt_log_setup("xaasfs", FMT_LOG_INFO);
+        if (fs_options_parse(argc, argv, &options) < 0)
+                return 2;
+        int status = 0;
+        if (options.help)
+                fputs(fs_usage, stdout);
+        else if (options.version)
+                print_version();
+        else if (fs_daemon_begin(options.foreground, &daemon) < 0 || run(&options, &daemon) < 0)
+                status = 1;
+        fs_options_done(&options);
+        return status;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of xaasfs. */
+#ifndef FS_OPTIONS_H
+#define FS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Waits for a compile as long as it takes. */
+#define FS_PATIENCE_FOREVER UINT64_MAX
+
+struct fs_options {
+        char *image;
+        char *mountpoint;
+        bool foreground;
+        bool debug;
+        bool single_threaded;
+        bool help;
+        bool version;
+        uint64_t offset;      /* of the squashfs in the file, bytes */
+        uint64_t block_cache; /* decompressed blocks kept in memory, bytes; 0: the default */
+        uint64_t cache_limit; /* compiled programs kept on disk, bytes; 0: the cache's own */
+        uint64_t patience_ns; /* how long an open waits for a compile */
+        char *cache;          /* folder of compiled programs; NULL: the user's own */
+        char *target;         /* what is compiled for; NULL: this host */
+        char *variant;        /* NULL: the best one */
+        char *fsname;         /* shown as the mount's source; NULL: the image */
+        char *fuse;           /* options for libfuse and the kernel, comma-separated */
+        bool suid;
+        bool dev;
+        uint32_t max_threads;
+        bool clone_fd;
+};
+
+/* Parses ARGV. -EINVAL after saying what is wrong with it. */
+int fs_options_parse(int argc, char **argv, struct fs_options *ret);
+void fs_options_done(struct fs_options *options);
+
+extern const char fs_usage[];
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One portable object of the mount: which bytes its opens get.
+ *
+ * A file has one tier at a time: while anyone holds it open, everybody gets what the first one
+ * got (ranks of one job must not run different code, and the kernel allows one mode per inode).
+ * The tier is chosen at an open that finds no other open:
+ *
+ *     no open --open, cache hit----------------------------> NATIVE
+ *             --open, cache miss--> parked until compiled --> NATIVE
+ *                                   | compile fails --------> BASELINE, or EIO without one
+ *                                   | patience ends --------> BASELINE
+ *     NATIVE, BASELINE --last release--> no open
+ *
+ * A parked open holds no thread. The inode never changes and nothing is ever invalidated from
+ * here: an open of another tier than the last simply lets the kernel drop the old pages. */
+#ifndef FS_PROGRAM_H
+#define FS_PROGRAM_H
+
+#include "fs.h"
+
+#include "fmt_manifest.h"
+#include "jit_session.h"
+
+struct fs_program;
+struct fs_waiting;
+
+/* What all programs of a mount share. */
+struct fs_programs {
+        const struct fs *fs;
+        struct jit_session *session;
+        struct fs_waiting *waiting;
+        const char *target; /* what is compiled for, in short */
+        uint64_t patience_ns;
+        atomic_bool passthrough; /* still believed to work */
+};
+
+/* ENTRY and SHARED are borrowed. */
+int fs_program_new(struct fs_programs *shared, fmt_inode inode, const struct fmt_program *entry,
+        struct fs_program **ret);
+void fs_program_free(struct fs_program *program);
+
+fmt_inode fs_program_inode(const struct fs_program *program);
+const struct fmt_program *fs_program_entry(const struct fs_program *program);
+
+/* The program's record and key, read when first asked for. -errno after a message if it cannot be
+ * read: such a program has its baseline only. */
+int fs_program_load(struct fs_program *program, const struct jit_program **ret);
+
+/* Answers REQ: now, or when the program is compiled. */
+void fs_program_open(struct fs_program *program, fuse_req_t req, const struct fuse_file_info *fi);
+void fs_program_release(struct fs_program *program, fuse_req_t req);
+
+/* For whoever has it open without passthrough. */
+void fs_program_read(struct fs_program *program, fuse_req_t req, size_t size, off_t offset);
+/* SEEK_DATA, SEEK_HOLE. */
+void fs_program_seek(struct fs_program *program, fuse_req_t req, off_t offset, int whence);
+
+/* The sentence of user.xaasfs.state; the caller frees it. */
+int fs_program_state(struct fs_program *program, char **ret);
+
+/* For fs_wait.h: gives everybody who waits for PROGRAM its baseline. */
+void fs_program_lose_patience(struct fs_program *program);
+
+#endif

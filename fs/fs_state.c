@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs_state.h"
+
+#include "fs_portable.h"
+
+#include "fmt_cleanup.h"
+
+#include <string.h>
+
+#define ENOUGH ((size_t)64 << 10) /* the kernel's own limit of names and values */
+
+static int program_value(struct fs_program *program, const char *name, char **ret)
+{
+        if (!strcmp(name, "user.xaasfs.state"))
+                return fs_program_state(program, ret);
+        const struct jit_program *loaded;
+        struct fmt_digest key;
+        int error = fs_program_load(program, &loaded);
+        if (error < 0)
+                return -ENODATA;
+        *ret = malloc(FMT_DIGEST_HEX_SIZE);
+        if (*ret == NULL)
+                return -ENOMEM;
+        jit_program_key(loaded, &key);
+        fmt_digest_to_hex(&key, *ret);
+        return 0;
+}
+
+/* As getxattr(2): the size alone where nothing but that was asked for. */
+static void reply_value(fuse_req_t req, const char *value, ssize_t length, size_t size)
+{
+        if (length < 0)
+                fuse_reply_err(req, (int)-length);
+        else if (size == 0)
+                fuse_reply_xattr(req, (size_t)length);
+        else if ((size_t)length > size)
+                fuse_reply_err(req, ERANGE);
+        else
+                fuse_reply_buf(req, value, (size_t)length);
+}
+
+void fs_getxattr(fuse_req_t req, fuse_ino_t inode, const char *name, size_t size)
+{
+        const struct fs *fs = fuse_req_userdata(req);
+        struct fs_program *program = fs_portable_find(fs->portable, (fmt_inode)inode);
+        if (!fs->any_xattrs && fs->portable == NULL) {
+                /* The kernel does not ask again. */
+                fuse_reply_err(req, ENOSYS);
+                return;
+        }
+        if (program != NULL &&
+                (!strcmp(name, "user.xaasfs.state") || !strcmp(name, "user.xaasfs.key"))) {
+                _cleanup_free_ char *text = NULL;
+                int error = program_value(program, name, &text);
+                reply_value(req, text, error < 0 ? error : (ssize_t)strlen(text), size);
+                return;
+        }
+        _cleanup_free_ char *value = malloc(ENOUGH);
+        reply_value(req, value,
+                value == NULL
+                        ? -ENOMEM
+                        : fmt_squashfs_getxattr(fs->image, (fmt_inode)inode, name, value, ENOUGH),
+                size);
+}
+
+void fs_listxattr(fuse_req_t req, fuse_ino_t inode, size_t size)
+{
+        const struct fs *fs = fuse_req_userdata(req);
+        if (!fs->any_xattrs) {
+                if (fs->portable == NULL)
+                        fuse_reply_err(req, ENOSYS);
+                else
+                        reply_value(req, "", 0, size);
+                return;
+        }
+        _cleanup_free_ char *names = malloc(ENOUGH);
+        reply_value(req, names,
+                names == NULL ? -ENOMEM
+                              : fmt_squashfs_listxattr(fs->image, (fmt_inode)inode, names, ENOUGH),
+                size);
+}
