@@ -193,8 +193,8 @@ int cache_collect(struct cache *cache, uint64_t limit, uint64_t *ret_freed)
         return r;
 }
 
-/* Bytes by which the file system is short of its headroom. */
-static uint64_t missing_headroom(struct cache *cache)
+/* What the file system is short of if BYTES more are to leave its headroom free. */
+static uint64_t missing_headroom(struct cache *cache, uint64_t bytes)
 {
         struct statvfs fs;
         uint64_t size, wanted, available;
@@ -206,13 +206,14 @@ static uint64_t missing_headroom(struct cache *cache)
         wanted = size / 100 * HEADROOM_PERCENT;
         if (wanted > HEADROOM_MOST)
                 wanted = HEADROOM_MOST;
+        wanted += bytes;
         return available < wanted ? wanted - available : 0;
 }
 
-void cache_keep_bounds(struct cache *cache)
+void cache_keep_bounds(struct cache *cache, uint64_t bytes)
 {
         uint64_t usage = cache_usage_read(cache);
-        uint64_t missing = missing_headroom(cache);
+        uint64_t missing = missing_headroom(cache, bytes);
         uint64_t limit = cache->limit;
         struct cache_lock *lock;
 

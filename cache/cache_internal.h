@@ -120,8 +120,9 @@ void cache_take_out(struct cache *cache, int shelf, const struct cache_names *na
 
 /* ---- cache_collect.c ---- */
 
-/* Evicts if the cache is over its limit, or the file system about to be full. */
-void cache_keep_bounds(struct cache *cache);
+/* Evicts if the cache is over its limit, or the file system about to be full once BYTES more are
+ * on it. */
+void cache_keep_bounds(struct cache *cache, uint64_t bytes);
 
 /* ---- cache_walk.c: everything that takes space ---- */
 

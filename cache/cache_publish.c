@@ -129,6 +129,6 @@ int cache_publish(
         if (r == 0)
                 r = publish(cache, key, staged_fd, meta, &st);
         if (r == 0)
-                cache_keep_bounds(cache);
+                cache_keep_bounds(cache, 0);
         return r;
 }

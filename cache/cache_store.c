@@ -224,7 +224,7 @@ static int stage_named(struct cache *cache, mode_t mode, int *ret_fd)
         return 0;
 }
 
-int cache_stage(struct cache *cache, int *ret_fd)
+int cache_stage(struct cache *cache, uint64_t bytes, int *ret_fd)
 {
         const mode_t mode = 0400 | (cache->share & 0044);
         int fd;
@@ -236,7 +236,7 @@ int cache_stage(struct cache *cache, int *ret_fd)
                 *ret_fd = fd;
                 return 0;
         }
-        cache_keep_bounds(cache);
+        cache_keep_bounds(cache, bytes);
         fd = openat(cache->jobs_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
         if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
                 return stage_named(cache, mode, ret_fd);

@@ -71,8 +71,9 @@ int cache_lock_take(
 void cache_lock_release(struct cache_lock *lock);
 
 /* An unnamed file on the cache's file system, open for reading and writing (a memfd for a
- * read-only cache). Evicts first if the file system is about to be full. */
-int cache_stage(struct cache *cache, int *ret_fd);
+ * read-only cache). Evicts first if the file system would be about full with BYTES more on it (as
+ * many as will be written, or 0 if that is not known). */
+int cache_stage(struct cache *cache, uint64_t bytes, int *ret_fd);
 
 /* Gives the staged file its name: computes META's xxh3, fsync, link; someone else having
  * published the same key meanwhile is success. META's elf_size and size must be set; the file

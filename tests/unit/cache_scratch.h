@@ -35,11 +35,14 @@ static inline void scratch_make(const char *parent)
         REQUIRE(mkdtemp(scratch));
 }
 
+/* Stays as it is for the next three calls. */
 static inline const char *scratch_path(const char *below)
 {
-        static char path[512];
+        static char paths[4][512];
+        static unsigned next;
+        char *path = paths[next++ % 4];
 
-        snprintf(path, sizeof(path), "%s/%s", scratch, below);
+        snprintf(path, sizeof(paths[0]), "%s/%s", scratch, below);
         return path;
 }
 
@@ -81,7 +84,7 @@ static inline int stage_object(
         REQUIRE(bytes);
         for (size_t i = 0; i < elf_size; i++)
                 bytes[i] = (char)(number * 31 + i * 7 + i / 251);
-        r = cache_stage(cache, ret_fd);
+        r = cache_stage(cache, elf_size, ret_fd);
         if (r < 0)
                 return r;
         if (write(*ret_fd, bytes, elf_size) != (ssize_t)elf_size) {
