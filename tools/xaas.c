@@ -13,6 +13,7 @@ static const struct {
         int (*run)(int argc, char **argv);
         const char *about;
 } commands[] = {
+        {"pack", tool_pack, "turn a root file system into an image"},
         {NULL, NULL, NULL},
 };
 

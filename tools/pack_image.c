@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pack_image.h"
+#include "fmt_cleanup.h"
+#include "fmt_log.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+struct pack_image {
+        char *path;
+        char *name;   /* last component of path */
+        int folder;   /* descriptor of the folder that holds it */
+        int file;     /* the image, without a name */
+        char *named;  /* its temporary name where the file system needs one; NULL otherwise */
+        int stream;   /* tar, write end; -1 once it was closed */
+        int messages; /* memory file with all that mksquashfs printed */
+        pid_t child;  /* 0 once it was waited for */
+};
+
+/* ---- the file ---- */
+
+/* NAME.RANDOM: for file systems without O_TMPFILE, and for the moment of replacing an old image. */
+static int temporary_name(const struct pack_image *image, char **ret)
+{
+        uint64_t random;
+
+        if (getrandom(&random, sizeof random, 0) != sizeof random)
+                return -errno;
+        if (asprintf(ret, ".%.200s.%016llx", image->name, (unsigned long long)random) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+static int open_file(struct pack_image *image)
+{
+        image->file = openat(image->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
+        if (image->file >= 0)
+                return 0;
+        if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
+                return -errno;
+        int r = temporary_name(image, &image->named);
+        if (r < 0)
+                return r;
+        image->file =
+                openat(image->folder, image->named, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
+        return image->file < 0 ? -errno : 0;
+}
+
+static int open_target(struct pack_image *image)
+{
+        _cleanup_free_ char *for_folder = strdup(image->path);
+        _cleanup_free_ char *for_name = strdup(image->path);
+        struct stat st;
+
+        if (!for_folder || !for_name)
+                return -ENOMEM;
+        image->name = strdup(basename(for_name));
+        if (!image->name)
+                return -ENOMEM;
+        const char *folder = dirname(for_folder);
+        if (stat(image->path, &st) == 0 && !S_ISREG(st.st_mode)) {
+                fmt_error("cannot write the image %s: there is something else than a file; give "
+                          "the image another name",
+                        image->path);
+                return -EEXIST;
+        }
+        image->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r = image->folder < 0 ? -errno : open_file(image);
+        if (r < 0)
+                fmt_error("cannot write the image %s: %s: %s; give a folder that you may write to",
+                        image->path, folder, strerror(-r));
+        return r;
+}
+
+static int link_file(const struct pack_image *image, const char *name)
+{
+        char from[32];
+
+        snprintf(from, sizeof from, "/proc/self/fd/%d", image->file);
+        if (linkat(AT_FDCWD, from, image->folder, name, AT_SYMLINK_FOLLOW) == 0 ||
+                (errno != EEXIST &&
+                        linkat(image->file, "", image->folder, name, AT_EMPTY_PATH) == 0))
+                return 0;
+        return -errno;
+}
+
+static int name_file(struct pack_image *image)
+{
+        if (!image->named) {
+                int r = link_file(image, image->name);
+                if (r != -EEXIST)
+                        return r;
+                /* An old image is replaced in one step, which needs a second name. */
+                r = temporary_name(image, &image->named);
+                if (r < 0)
+                        return r;
+                r = link_file(image, image->named);
+                if (r < 0) {
+                        free(steal_pointer(&image->named));
+                        return r;
+                }
+        }
+        if (renameat(image->folder, image->named, image->folder, image->name) < 0)
+                return -errno;
+        free(steal_pointer(&image->named));
+        return 0;
+}
+
+/* ---- mksquashfs ---- */
+
+static void write_map(const char *file, uint32_t inside, uint32_t outside)
+{
+        char line[64];
+        int fd = open(file, O_WRONLY | O_CLOEXEC);
+
+        int length = snprintf(line, sizeof line, "%u %u 1\n", inside, outside);
+        if (fd >= 0) {
+                ssize_t ignored = write(fd, line, (size_t)length);
+                (void)ignored;
+                close(fd);
+        }
+}
+
+/* For a tar, mksquashfs 4.5 gives the root folder to whoever runs it (-root-uid and -root-gid are
+ * taken and forgotten): so it is made to run as the folder's owner,
+ * in a user namespace that knows nobody else. Where that is not allowed the owner is wrong, and
+ * nothing else. */
+static void become_root_owner(const struct pack_image_options *options)
+{
+        uint32_t owner = options->all_root ? 0 : options->root_owner;
+        uint32_t group = options->all_root ? 0 : options->root_group;
+        uint32_t user_now = geteuid();
+        uint32_t group_now = getegid();
+
+        if ((owner == user_now && group == group_now) || unshare(CLONE_NEWUSER) < 0)
+                return;
+        int fd = open("/proc/self/setgroups", O_WRONLY | O_CLOEXEC);
+        if (fd >= 0) {
+                ssize_t ignored = write(fd, "deny", 4);
+                (void)ignored;
+                close(fd);
+        }
+        write_map("/proc/self/uid_map", owner, user_now);
+        write_map("/proc/self/gid_map", group, group_now);
+}
+
+static _Noreturn void run_mksquashfs(
+        const struct pack_image *image, int stream, const struct pack_image_options *options)
+{
+        char level[16], processors[16], mode[16], epoch[32];
+        const char *argv[24] = {"mksquashfs", "-", "/proc/self/fd/3", "-tar", "-noappend", "-comp",
+                "zstd", "-Xcompression-level", level, "-processors", processors, "-root-mode", mode,
+                "-quiet", "-no-progress", "-exit-on-error"};
+        size_t n = 16;
+
+        snprintf(level, sizeof level, "%u", options->level);
+        snprintf(processors, sizeof processors, "%u", options->processors);
+        snprintf(mode, sizeof mode, "%04o", options->root_mode & 07777);
+        snprintf(epoch, sizeof epoch, "%u", options->time);
+        if (options->all_root)
+                argv[n++] = "-all-root";
+        /* The numbers of descriptors from here on: 0 the stream, 1 and 2 messages, 3 the image. */
+        become_root_owner(options);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGPIPE, SIG_DFL);
+        if (dup2(stream, 0) < 0 || dup2(image->messages, 1) < 0 || dup2(image->messages, 2) < 0)
+                _exit(127);
+        if (image->file == 3 ? fcntl(3, F_SETFD, 0) < 0 : dup2(image->file, 3) < 0)
+                _exit(127);
+        /* For it and for nothing else: with a variable of the environment it clamps the times of
+         * files; with options it would not. */
+        setenv("SOURCE_DATE_EPOCH", epoch, 1);
+        execvp("mksquashfs", (char *const *)argv);
+        dprintf(2, "cannot run mksquashfs: %s; install squashfs-tools 4.5 or later\n",
+                strerror(errno));
+        _exit(127);
+}
+
+static int start_mksquashfs(struct pack_image *image, const struct pack_image_options *options)
+{
+        int ends[2];
+
+        image->messages = memfd_create("messages", MFD_CLOEXEC);
+        if (image->messages < 0 || pipe2(ends, O_CLOEXEC) < 0)
+                return -errno;
+        image->child = fork();
+        if (image->child == 0)
+                run_mksquashfs(image, ends[0], options);
+        int r = image->child < 0 ? -errno : 0;
+        if (r < 0)
+                image->child = 0;
+        close(ends[0]);
+        image->stream = ends[1];
+        /* A larger pipe saves switches between the two processes; not getting it does no harm. */
+        (void)fcntl(image->stream, F_SETPIPE_SZ, 1 << 20);
+        return r;
+}
+
+/* What it printed, on one line, without the one thing that it always has to say. */
+static void read_messages(const struct pack_image *image, char *text, size_t size)
+{
+        char all[4096];
+        size_t used = 0;
+        ssize_t got = pread(image->messages, all, sizeof all - 1, 0);
+
+        all[got > 0 ? got : 0] = '\0';
+        text[0] = '\0';
+        for (char *save = NULL, *line = strtok_r(all, "\n", &save); line;
+                line = strtok_r(NULL, "\n", &save)) {
+                if (strncmp(line, "Empty tar filename", 18) == 0 || used + 4 > size)
+                        continue;
+                int put = snprintf(text + used, size - used, "%s%s", used ? "; " : "", line);
+                used += (size_t)put < size - used ? (size_t)put : size - used - 1;
+        }
+}
+
+static int wait_for_mksquashfs(struct pack_image *image)
+{
+        char messages[1024];
+        int status;
+
+        if (image->stream >= 0)
+                close(image->stream);
+        image->stream = -1;
+        if (image->child == 0)
+                return 0;
+        while (waitpid(image->child, &status, 0) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        image->child = 0;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+                return 0;
+        read_messages(image, messages, sizeof messages);
+        if (WIFSIGNALED(status))
+                fmt_error("cannot write the image %s: mksquashfs was ended by signal %d%s%s; no "
+                          "image "
+                          "was left behind",
+                        image->path, WTERMSIG(status), *messages ? ": " : "", messages);
+        else
+                fmt_error(
+                        "cannot write the image %s: mksquashfs says: %s; no image was left behind",
+                        image->path, *messages ? messages : "nothing");
+        return -EIO;
+}
+
+/* ---- life ---- */
+
+static void image_free(struct pack_image *image)
+{
+        if (image->named)
+                unlinkat(image->folder, image->named, 0);
+        if (image->messages >= 0)
+                close(image->messages);
+        if (image->file >= 0)
+                close(image->file);
+        if (image->folder >= 0)
+                close(image->folder);
+        free(image->named);
+        free(image->name);
+        free(image->path);
+        free(image);
+}
+
+int pack_image_begin(
+        const char *path, const struct pack_image_options *options, struct pack_image **ret)
+{
+        struct pack_image *image = calloc(1, sizeof *image);
+
+        if (!image)
+                return -ENOMEM;
+        image->folder = image->file = image->stream = image->messages = -1;
+        image->path = strdup(path);
+        int r = image->path ? open_target(image) : -ENOMEM;
+        if (r == 0) {
+                r = start_mksquashfs(image, options);
+                if (r < 0)
+                        fmt_error("cannot start mksquashfs for %s: %s", path, strerror(-r));
+        }
+        if (r < 0) {
+                image_free(image);
+                return r;
+        }
+        *ret = image;
+        return 0;
+}
+
+int pack_image_stream(const struct pack_image *image)
+{
+        return image->stream;
+}
+
+int pack_image_finish(struct pack_image *image, uint64_t *ret_size)
+{
+        struct stat st;
+
+        int r = wait_for_mksquashfs(image);
+        if (r == 0) {
+                if (fsync(image->file) < 0 || fstat(image->file, &st) < 0)
+                        r = -errno;
+                else
+                        r = name_file(image);
+                if (r == 0 && fsync(image->folder) < 0 && errno != EINVAL)
+                        r = -errno;
+                if (r < 0)
+                        fmt_error("cannot write the image %s: %s; no image was left behind",
+                                image->path, strerror(-r));
+                else
+                        *ret_size = (uint64_t)st.st_size;
+        }
+        image_free(image);
+        return r;
+}
+
+void pack_image_abandon(struct pack_image *image)
+{
+        if (!image)
+                return;
+        if (image->child > 0) {
+                kill(image->child, SIGKILL);
+                close(image->stream);
+                image->stream = -1;
+                while (waitpid(image->child, NULL, 0) < 0 && errno == EINTR)
+                        ;
+        }
+        image_free(image);
+}
