@@ -3,6 +3,7 @@
 
 #include "fmt_cleanup.h"
 #include "jit_archive.h"
+#include "jit_clock.h"
 #include "jit_key.h"
 #include "jit_worker_job.h"
 
@@ -15,7 +16,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define _cleanup_worker_ _cleanup_(free_worker)
 #define _cleanup_writer_ _cleanup_(jit_archive_abandonp)
@@ -39,13 +39,6 @@ static void free_worker(struct jit_worker **worker)
 static void free_strings(char ***list)
 {
         fmt_strings_free(*list);
-}
-
-static uint64_t now_ns(void)
-{
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* ---- starting ---- */
@@ -99,8 +92,8 @@ static int write_arguments(const struct jit_worker_order *order, char ***argv)
                 r = fmt_strings_append(argv, order->toolchain->bitcode);
         for (char **file = order->toolchain->readable; *file && r == 0; file++)
                 r = fmt_strings_append(argv, *file);
-        if (r == 0 && order->modules)
-                r = fmt_strings_append(argv, order->modules);
+        for (char *const *folder = order->seeds; folder && *folder && r == 0; folder++)
+                r = fmt_strings_append(argv, *folder);
         return r;
 }
 
@@ -112,7 +105,7 @@ int jit_worker_start(
         if (!worker)
                 return -ENOMEM;
         worker->order = order;
-        worker->deadline_ns = now_ns() + (uint64_t)order->deadline_s * 1000000000u;
+        worker->deadline_ns = jit_now_ns() + (uint64_t)order->deadline_s * 1000000000u;
         int r = open_descriptors(worker);
         if (r == 0)
                 r = write_arguments(order, &argv);
@@ -255,7 +248,7 @@ static int await_end(struct jit_worker *worker, int stop_fd)
         struct pollfd polled[] = {{.fd = jit_child_fd(worker->child), .events = POLLIN},
                 {.fd = stop_fd, .events = POLLIN}};
         for (;;) {
-                uint64_t now = now_ns();
+                uint64_t now = jit_now_ns();
                 if (now >= worker->deadline_ns)
                         return -ETIMEDOUT;
                 uint64_t left_ms = (worker->deadline_ns - now) / 1000000u + 1;

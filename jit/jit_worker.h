@@ -33,7 +33,7 @@ struct jit_worker_order {
         const struct jit_target *target;
         const struct jit_toolchain *toolchain;
         const char *folder;    /* scratch folder; its subfolder "cache" holds seeds for ThinLTO */
-        const char *modules;   /* folder that seeds point into, or NULL: none */
+        char *const *seeds;    /* folders that seeds point into: NULL-terminated, or NULL */
         uint64_t size;         /* promised size of the result, bytes */
         uint64_t memory_limit; /* bytes of address space, 0: none */
         unsigned deadline_s;

@@ -7,6 +7,7 @@
 #include "fmt_confine.h"
 #include "jit_check.h"
 #include "jit_check_code.h"
+#include "jit_clock.h"
 #include "jit_link_map.h"
 #include "jit_worker_link.h"
 #include "jit_worker_parts.h"
@@ -18,14 +19,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-
-static uint64_t now_ns(void)
-{
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* ---- the box ---- */
 
@@ -119,12 +112,12 @@ static int link_and_check(const struct jit_worker_tools *tools,
         struct jit_worker_linked linked;
         free(steal_pointer(&report->reason));
         int r = jit_worker_link(tools, parts, small, &linked, &report->reason);
-        report->link_ns = now_ns();
+        report->link_ns = jit_now_ns();
         report->compiled = linked.compiled;
         report->opt = linked.opt;
         if (r == 0)
                 r = check(parts, tools->folder, report);
-        report->check_ns = now_ns();
+        report->check_ns = jit_now_ns();
         return r;
 }
 
@@ -142,14 +135,14 @@ static int work(char **argv, struct jit_worker_report *report)
                         report->reason = NULL;
                 return r;
         }
-        report->start_ns = now_ns();
+        report->start_ns = jit_now_ns();
         r = jit_worker_parts_load(&parts);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < parts.variant->n_inputs; i++)
                 report->modules += parts.variant->inputs[i].kind == FMT_INPUT_MODULE;
         r = jit_worker_retarget(argv[JIT_WORKER_ARG_BITCODE], &parts, &report->reason);
-        report->retarget_ns = now_ns();
+        report->retarget_ns = jit_now_ns();
         if (r < 0)
                 return r;
         r = link_and_check(&tools, &parts, false, report);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jit_session_internal.h"
+
+#include "fmt_cleanup.h"
+#include "fmt_log.h"
+#include "jit_key.h"
+#include "jit_recipe.h"
+
+#include <string.h>
+
+#define _cleanup_program_ _cleanup_(free_program)
+
+static void free_program(struct jit_program **program)
+{
+        jit_program_free(*program);
+}
+
+/* ---- which variant ---- */
+
+/* Why this target cannot run VARIANT, or NULL; the caller frees it. -ENOMEM by ret. */
+static int find_obstacle(
+        const struct jit_session *session, const struct fmt_variant *variant, char **ret)
+{
+        _cleanup_free_ char *missing = NULL;
+        int n = 0;
+        *ret = NULL;
+        bool runs = jit_target_has(session->target, variant->required, &missing);
+        for (size_t i = 0; i < variant->n_inputs && runs; i++) {
+                const struct fmt_module_facts *module = &variant->inputs[i].module;
+                if (variant->inputs[i].kind != FMT_INPUT_MODULE)
+                        continue;
+                if (module->raw) {
+                        n = asprintf(ret, "module %s was not packed", variant->inputs[i].name);
+                        return n < 0 ? -ENOMEM : 0;
+                }
+                runs = jit_target_has(session->target, module->required, &missing);
+        }
+        if (!runs)
+                n = asprintf(ret, "needs %s", missing ? missing : "another CPU");
+        else if (jit_recipe_check(&variant->recipe) < 0)
+                n = asprintf(ret, "was linked with an option that this version does not know");
+        return n < 0 ? -ENOMEM : 0;
+}
+
+static size_t count_features(const char *required)
+{
+        size_t n = required && *required ? 1 : 0;
+        for (const char *c = required; c && *c; c++)
+                n += *c == ',';
+        return n;
+}
+
+/* The one asked for by name, else among those that this target runs the one that asks for most. */
+static int choose_variant(const struct jit_session *session, struct jit_program *program)
+{
+        const struct fmt_record *record = program->record;
+        bool by_name = false;
+        for (size_t i = 0; i < record->n_variants && !by_name; i++) {
+                const struct fmt_variant *variant = &record->variants[i];
+                _cleanup_free_ char *obstacle = NULL;
+                int r = find_obstacle(session, variant, &obstacle);
+                if (r < 0)
+                        return r;
+                by_name = session->variant && strcmp(variant->name, session->variant) == 0;
+                bool better = !program->variant || (program->unsupported && !obstacle) ||
+                              (!obstacle && count_features(variant->required) >
+                                                    count_features(program->variant->required));
+                if (!by_name && !better)
+                        continue;
+                program->variant = variant;
+                free(program->unsupported);
+                program->unsupported = steal_pointer(&obstacle);
+        }
+        return program->variant ? 0 : -EBADMSG;
+}
+
+/* ---- its names ---- */
+
+static int compute_keys(const struct jit_session *session, struct jit_program *program)
+{
+        char policy[16];
+        struct fmt_digest lower = {{1}};
+        size_t half = 1 + session->n_scopes;
+        program->n_keys = 2 * half;
+        program->keys = calloc(program->n_keys, sizeof *program->keys);
+        if (!program->keys)
+                return -ENOMEM;
+        snprintf(policy, sizeof policy, "opt=%d", JIT_OPT_LEVEL);
+        struct jit_key_ingredients ingredients = {.variant = program->variant,
+                .size = program->size,
+                .target = session->target_text,
+                .toolchain = session->toolchain->identity,
+                .policy = policy};
+        int r = jit_key_compute(&ingredients, &program->keys[0]);
+        for (size_t i = 0; i < session->n_scopes && r == 0; i++)
+                r = jit_key_derive(
+                        &program->keys[0], "scope", &session->scopes[i], &program->keys[1 + i]);
+        for (size_t i = 0; i < half && r == 0; i++)
+                r = jit_key_derive(&program->keys[i], "simple", &lower, &program->keys[half + i]);
+        return r;
+}
+
+static int load_record(
+        struct jit_session *session, const struct fmt_program *program, struct jit_program *loaded)
+{
+        _cleanup_free_ void *json = NULL;
+        size_t size;
+        int r = fmt_bundle_read(session->bundle, &program->record, &json, &size);
+        if (r == 0)
+                r = fmt_record_decode(json, size, &loaded->record);
+        if (r < 0) {
+                fmt_error("the program record of %s cannot be read: %s; pack the image again",
+                        program->path, strerror(-r));
+                return r;
+        }
+        loaded->path = strdup(program->path);
+        loaded->size = program->size;
+        loaded->baseline = program->baseline;
+        return loaded->path ? 0 : -ENOMEM;
+}
+
+int jit_program_load(
+        struct jit_session *session, const struct fmt_program *program, struct jit_program **ret)
+{
+        _cleanup_program_ struct jit_program *loaded = calloc(1, sizeof *loaded);
+        if (!loaded)
+                return -ENOMEM;
+        atomic_init(&loaded->references, 1);
+        atomic_init(&loaded->found, -1);
+        int r = load_record(session, program, loaded);
+        if (r == 0)
+                r = choose_variant(session, loaded);
+        if (r == 0)
+                r = compute_keys(session, loaded);
+        if (r < 0)
+                return r;
+        *ret = steal_pointer(&loaded);
+        return 0;
+}
+
+struct jit_program *jit_program_reference(const struct jit_program *program)
+{
+        struct jit_program *counted = (struct jit_program *)program;
+        atomic_fetch_add(&counted->references, 1);
+        return counted;
+}
+
+void jit_program_free(struct jit_program *program)
+{
+        if (!program || atomic_fetch_sub(&program->references, 1) > 1)
+                return;
+        free(program->path);
+        fmt_record_free(program->record);
+        free(program->unsupported);
+        free(program->keys);
+        free(program);
+}
+
+const struct fmt_variant *jit_program_variant(const struct jit_program *program)
+{
+        return program->variant;
+}
+
+void jit_program_key(const struct jit_program *program, struct fmt_digest *ret)
+{
+        *ret = program->keys[0];
+}
+
+const char *jit_program_unsupported(const struct jit_program *program)
+{
+        return program->unsupported;
+}
+
+/* ---- finding it in the cache ---- */
+
+static void remember(const struct jit_program *program, int index)
+{
+        atomic_store(&((struct jit_program *)program)->found, index);
+}
+
+int jit_program_peek(struct jit_session *session, const struct jit_program *program, int *ret_fd)
+{
+        for (size_t i = 0; i < program->n_keys; i++) {
+                int r = cache_peek(session->cache, &program->keys[i], ret_fd, NULL);
+                if (r == 0)
+                        remember(program, (int)i);
+                if (r != -ENOENT)
+                        return r;
+        }
+        return -ENOENT;
+}
+
+int jit_session_lookup(struct jit_session *session, const struct jit_program *program, int *ret_fd)
+{
+        _cleanup_close_ int fd = -1;
+        if (program->unsupported)
+                return -ENOENT;
+        if (atomic_load(&program->found) < 0 && jit_program_peek(session, program, &fd) == 0)
+                close(steal_fd(&fd));
+        int known = atomic_load(&program->found);
+        int r = cache_lookup(session->cache, &program->keys[known < 0 ? 0 : known], ret_fd, NULL);
+        if (r < 0)
+                remember(program, -1);
+        return r;
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jit_session_internal.h"
+
+#include "fmt_cleanup.h"
+#include "fmt_log.h"
+#include "jit_clock.h"
+#include "jit_cores.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+
+/* A program that failed is tried again only after this long: nanoseconds. */
+#define RETRY_NS (UINT64_C(60) * 1000000000u)
+
+/* A request that waits for a job. */
+struct waiter {
+        jit_callback *callback;
+        void *context;
+        struct waiter *next;
+};
+
+/* One key's compile. Queued -> running -> answered (its file is there, being published) -> gone;
+ * whoever asks before it is gone waits with the others. */
+struct jit_job {
+        struct jit_program *program;
+        struct waiter *waiters;
+        uint64_t queued_ns;
+        bool started;
+        struct jit_job *next;
+};
+
+struct jit_failure {
+        struct fmt_digest key;
+        int error;
+        char *reason;
+        uint64_t at_ns;
+        struct jit_failure *next;
+};
+
+/* ---- failures, remembered (under the lock) ---- */
+
+static struct jit_failure *find_failure(struct jit_session *session, const struct fmt_digest *key)
+{
+        for (struct jit_failure *failure = session->failures; failure; failure = failure->next)
+                if (fmt_digest_equal(&failure->key, key))
+                        return failure;
+        return NULL;
+}
+
+static void remember_outcome(struct jit_session *session, const struct jit_program *program,
+        const struct jit_result *result)
+{
+        struct jit_failure *failure = find_failure(session, &program->keys[0]);
+        if (result->error == -ECANCELED || (result->error == 0 && !failure))
+                return;
+        if (!failure) {
+                failure = calloc(1, sizeof *failure);
+                if (!failure)
+                        return;
+                failure->key = program->keys[0];
+                failure->next = session->failures;
+                session->failures = failure;
+        }
+        free(failure->reason);
+        failure->error = result->error;
+        failure->reason = result->reason ? strdup(result->reason) : NULL;
+        failure->at_ns = jit_now_ns();
+}
+
+/* ---- jobs ---- */
+
+static struct jit_job *find_job(struct jit_session *session, const struct fmt_digest *key)
+{
+        for (struct jit_job *job = session->jobs; job; job = job->next)
+                if (fmt_digest_equal(&job->program->keys[0], key))
+                        return job;
+        return NULL;
+}
+
+static struct jit_job *find_unstarted(struct jit_session *session)
+{
+        struct jit_job *job = session->jobs;
+        while (job && job->started)
+                job = job->next;
+        return job;
+}
+
+static void answer(struct waiter *waiters, const struct jit_result *result)
+{
+        for (struct waiter *waiter = waiters, *next; waiter; waiter = next) {
+                next = waiter->next;
+                if (waiter->callback)
+                        waiter->callback(waiter->context, result);
+                free(waiter);
+        }
+}
+
+/* Takes the waiters off JOB; where LAST, the job too, so that nobody can join it any more. */
+static struct waiter *detach_waiters(struct jit_session *session, struct jit_job *job, bool last)
+{
+        pthread_mutex_lock(&session->lock);
+        struct waiter *waiters = steal_pointer(&job->waiters);
+        struct jit_job **link = &session->jobs;
+        while (last && *link != job)
+                link = &(*link)->next;
+        if (last)
+                *link = job->next;
+        pthread_mutex_unlock(&session->lock);
+        return waiters;
+}
+
+static void free_job(struct jit_job *job)
+{
+        jit_program_free(job->program);
+        free(job);
+}
+
+/* Answers without a compile. */
+static void refuse(struct jit_session *session, struct jit_job *job, int error, const char *reason)
+{
+        struct jit_result result = {.error = error, .reason = reason, .fd = -1};
+        answer(detach_waiters(session, job, true), &result);
+        free_job(job);
+}
+
+static void carry_out(struct jit_session *session, struct jit_job *job, unsigned threads)
+{
+        struct jit_compile *compile;
+        int r = jit_compile_run(session, job->program, threads, job->queued_ns, &compile);
+        pthread_mutex_lock(&session->lock);
+        session->n_active--;
+        pthread_mutex_unlock(&session->lock);
+        if (r < 0) {
+                refuse(session, job, r, "out of memory");
+                return;
+        }
+        const struct jit_result *result = jit_compile_result(compile);
+        pthread_mutex_lock(&session->lock);
+        remember_outcome(session, job->program, result);
+        pthread_mutex_unlock(&session->lock);
+        answer(detach_waiters(session, job, false), result);
+        if (result->error < 0) {
+                answer(detach_waiters(session, job, true), result);
+                jit_compile_end(compile);
+                free_job(job);
+                return;
+        }
+        /* Latecomers may still join while the result is being published. */
+        _cleanup_close_ int fd = dup(result->fd);
+        struct jit_result late = {.fd = fd, .from_cache = true, .error = fd < 0 ? -EMFILE : 0};
+        late.reason = fd < 0 ? "too many open files" : NULL;
+        jit_compile_end(compile);
+        answer(detach_waiters(session, job, true), &late);
+        free_job(job);
+}
+
+/* Cores are shared out among what runs and what waits; the output does not depend on it. */
+static unsigned share_of_threads(const struct jit_session *session)
+{
+        unsigned jobs =
+                session->n_active < session->n_threads ? session->n_active : session->n_threads;
+        unsigned share = session->options.threads / (jobs ? jobs : 1);
+        return share ? share : 1;
+}
+
+/* Waits for a job. NULL: the session ends. */
+static struct jit_job *next_job(struct jit_session *session, unsigned *ret_threads,
+        bool *ret_cancelled, struct jit_failure *ret_failure)
+{
+        pthread_mutex_lock(&session->lock);
+        struct jit_job *job;
+        while (!(job = find_unstarted(session)) && !session->ending)
+                pthread_cond_wait(&session->work, &session->lock);
+        if (job) {
+                job->started = true;
+                *ret_threads = share_of_threads(session);
+                *ret_cancelled = session->cancelled;
+                struct jit_failure *failure = find_failure(session, &job->program->keys[0]);
+                *ret_failure = (struct jit_failure){0};
+                if (failure && failure->error < 0 && jit_now_ns() - failure->at_ns < RETRY_NS) {
+                        ret_failure->error = failure->error;
+                        ret_failure->reason = strdup(failure->reason ? failure->reason : "failed");
+                }
+                if (*ret_cancelled || ret_failure->error < 0)
+                        session->n_active--;
+        }
+        pthread_mutex_unlock(&session->lock);
+        return job;
+}
+
+static void *work(void *context)
+{
+        struct jit_session *session = context;
+        struct jit_failure failure;
+        struct jit_job *job;
+        unsigned threads;
+        bool cancelled;
+        while ((job = next_job(session, &threads, &cancelled, &failure))) {
+                if (cancelled)
+                        refuse(session, job, -ECANCELED, "the mount is ending");
+                else if (failure.error < 0)
+                        refuse(session, job, failure.error, failure.reason);
+                else
+                        carry_out(session, job, threads);
+                free(failure.reason);
+        }
+        return NULL;
+}
+
+int jit_session_request(struct jit_session *session, const struct jit_program *program,
+        jit_callback *callback, void *context)
+{
+        if (program->unsupported)
+                return -ENOTSUP;
+        _cleanup_free_ struct waiter *waiter = calloc(1, sizeof *waiter);
+        _cleanup_free_ struct jit_job *fresh = calloc(1, sizeof *fresh);
+        if (!waiter || !fresh)
+                return -ENOMEM;
+        pthread_mutex_lock(&session->lock);
+        if (session->ending) {
+                pthread_mutex_unlock(&session->lock);
+                return -ECANCELED;
+        }
+        struct jit_job *job = find_job(session, &program->keys[0]);
+        if (!job) {
+                job = steal_pointer(&fresh);
+                job->program = jit_program_reference(program);
+                job->queued_ns = jit_now_ns();
+                struct jit_job **end = &session->jobs;
+                while (*end)
+                        end = &(*end)->next;
+                *end = job;
+                session->n_active++;
+                pthread_cond_signal(&session->work);
+        }
+        waiter->callback = callback;
+        waiter->context = context;
+        waiter->next = job->waiters;
+        job->waiters = steal_pointer(&waiter);
+        pthread_mutex_unlock(&session->lock);
+        return 0;
+}
+
+enum jit_state jit_session_state(
+        struct jit_session *session, const struct jit_program *program, char **ret_reason)
+{
+        enum jit_state state = JIT_IDLE;
+        if (ret_reason)
+                *ret_reason = NULL;
+        pthread_mutex_lock(&session->lock);
+        const struct jit_failure *failure = find_failure(session, &program->keys[0]);
+        if (find_job(session, &program->keys[0])) {
+                state = JIT_RUNNING;
+        } else if (failure && failure->error < 0) {
+                state = JIT_FAILED;
+                if (ret_reason && failure->reason)
+                        *ret_reason = strdup(failure->reason);
+        }
+        pthread_mutex_unlock(&session->lock);
+        return state;
+}
+
+/* ---- the session itself ---- */
+
+static void fill_in_defaults(struct jit_options *options)
+{
+        if (options->threads == 0)
+                options->threads = jit_cores_allowed();
+        if (options->workers == 0)
+                options->workers = options->threads;
+        if (options->deadline_s == 0)
+                options->deadline_s = 1800;
+        if (options->memory_limit == 0)
+                options->memory_limit =
+                        (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4 * 3;
+}
+
+static int list_scopes(struct jit_session *session)
+{
+        const struct fmt_manifest *manifest = session->manifest;
+        session->n_scopes = 1 + manifest->n_trusted;
+        session->scopes = calloc(session->n_scopes, sizeof *session->scopes);
+        if (!session->scopes)
+                return -ENOMEM;
+        fmt_bundle_root(session->bundle, &session->scopes[0]);
+        for (size_t i = 0; i < manifest->n_trusted; i++)
+                session->scopes[1 + i] = manifest->trusted[i];
+        return 0;
+}
+
+static int start_threads(struct jit_session *session)
+{
+        session->threads = calloc(session->options.workers, sizeof *session->threads);
+        if (!session->threads)
+                return -ENOMEM;
+        for (; session->n_threads < session->options.workers; session->n_threads++) {
+                int r = pthread_create(&session->threads[session->n_threads], NULL, work, session);
+                if (r != 0)
+                        return session->n_threads > 0 ? 0 : -r;
+        }
+        return 0;
+}
+
+static int set_up(struct jit_session *session, const struct jit_options *options)
+{
+        int r = jit_toolchain_find(options->libexec, options->linker, &session->toolchain);
+        if (r == 0)
+                r = jit_target_describe(session->target, &session->target_text);
+        if (r == 0)
+                r = list_scopes(session);
+        if (r == 0 && options->variant && !(session->variant = strdup(options->variant)))
+                r = -ENOMEM;
+        session->stop_fd = eventfd(0, EFD_CLOEXEC);
+        if (r == 0 && session->stop_fd < 0)
+                r = -errno;
+        return r == 0 ? start_threads(session) : r;
+}
+
+int jit_session_new(const struct jit_options *options, struct jit_spawner *spawner,
+        struct cache *cache, const struct jit_target *target, const struct fmt_bundle *bundle,
+        const struct fmt_manifest *manifest, struct jit_session **ret)
+{
+        struct jit_session *session = calloc(1, sizeof *session);
+        if (!session)
+                return -ENOMEM;
+        session->options = *options;
+        fill_in_defaults(&session->options);
+        session->spawner = spawner;
+        session->cache = cache;
+        session->target = target;
+        session->bundle = bundle;
+        session->manifest = manifest;
+        session->stop_fd = -1;
+        pthread_mutex_init(&session->lock, NULL);
+        pthread_cond_init(&session->work, NULL);
+        int r = set_up(session, options);
+        if (r < 0) {
+                jit_session_free(session, false);
+                return r;
+        }
+        *ret = session;
+        return 0;
+}
+
+static void free_failures(struct jit_failure *failures)
+{
+        for (struct jit_failure *failure = failures, *next; failure; failure = next) {
+                next = failure->next;
+                free(failure->reason);
+                free(failure);
+        }
+}
+
+void jit_session_free(struct jit_session *session, bool finish)
+{
+        if (!session)
+                return;
+        pthread_mutex_lock(&session->lock);
+        session->ending = true;
+        session->cancelled = !finish;
+        pthread_cond_broadcast(&session->work);
+        pthread_mutex_unlock(&session->lock);
+        if (!finish && session->stop_fd >= 0)
+                eventfd_write(session->stop_fd, 1);
+        for (unsigned i = 0; i < session->n_threads; i++)
+                pthread_join(session->threads[i], NULL);
+        if (session->stop_fd >= 0)
+                close(session->stop_fd);
+        free(session->threads);
+        free_failures(session->failures);
+        pthread_cond_destroy(&session->work);
+        pthread_mutex_destroy(&session->lock);
+        jit_toolchain_free(session->toolchain);
+        free(session->target_text);
+        free(session->variant);
+        free(session->scopes);
+        free(session);
+}
