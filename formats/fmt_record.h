@@ -106,7 +106,8 @@ struct fmt_record {
         char *machine;  /* "x86_64" */
         struct fmt_variant *variants;
         size_t n_variants;
-        char **kept_native; /* sentences: what stayed native and why; NULL-terminated */
+        char **kept_native; /* sentences: what stayed native and why; NULL-terminated. Not empty
+                               where there is no variant: then it is the whole program */
 };
 
 /* Decodes SIZE bytes of JSON. -EBADMSG with a message through fmt_log(DEBUG) for anything that
@@ -115,7 +116,8 @@ struct fmt_record {
 int fmt_record_decode(const void *json, size_t size, struct fmt_record **ret);
 
 /* The canonical JSON; the caller frees *ret_json. -EINVAL for a record that would not be decoded
- * again: a string that is no UTF-8 or has control characters, an unknown kind, no variant. */
+ * again: a string that is no UTF-8 or has control characters, an unknown kind, neither a variant
+ * nor a reason. */
 int fmt_record_encode(const struct fmt_record *record, char **ret_json, size_t *ret_size);
 
 /* An empty record, and empty slots grown in place: a pointer into an array is good until the next

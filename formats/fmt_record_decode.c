@@ -272,8 +272,9 @@ static int decode_record(json_t *value, struct fmt_record *record)
                 return r;
         if (strcmp(format, RECORD_FORMAT) != 0 || version != FMT_RECORD_VERSION)
                 return refuse("format", format);
-        if (json_array_size(variants) == 0)
-                return refuse("variants", "none");
+        if (!json_is_array(variants) ||
+                (json_array_size(variants) == 0 && json_array_size(native) == 0))
+                return refuse("variants", "none, and no reason why");
         free(record->machine);
         record->machine = NULL;
         if ((r = fmt_json_copy(machine, &record->machine)) < 0 ||

@@ -154,7 +154,7 @@ static json_t *encode_variant(const struct fmt_variant *variant)
 static json_t *encode_variants(const struct fmt_record *record)
 {
         json_t *array = json_array();
-        bool whole = record->n_variants > 0;
+        bool whole = true;
 
         for (size_t i = 0; i < record->n_variants; i++)
                 whole = whole &&

@@ -141,6 +141,21 @@ static void check_round_trip(const char *json, size_t size)
         CHECK(second_size == size && memcmp(json, second, size) == 0);
 }
 
+/* A program that capture gave up on has a record that says why. */
+static void check_native_only(void)
+{
+        _cleanup_(fmt_record_freep) struct fmt_record *record = NULL;
+        _cleanup_(fmt_record_freep) struct fmt_record *again = NULL;
+        _cleanup_free_ char *json = NULL;
+        size_t size;
+
+        REQUIRE(fmt_record_new(&record) == 0);
+        REQUIRE(fmt_strings_append(&record->kept_native, "-T x.ld: cannot be repeated") == 0);
+        REQUIRE(fmt_record_encode(record, &json, &size) == 0);
+        REQUIRE(fmt_record_decode(json, size, &again) == 0);
+        CHECK(again->n_variants == 0 && fmt_strings_count(again->kept_native) == 1);
+}
+
 /* The very bytes: what a digest names must not change from one release to the next. */
 static void check_canonical(void)
 {
@@ -154,7 +169,8 @@ static void check_canonical(void)
         size_t size;
 
         REQUIRE(fmt_record_new(&record) == 0);
-        CHECK(fmt_record_encode(record, &json, &size) == -EINVAL); /* no variant yet */
+        CHECK(fmt_record_encode(record, &json, &size) == -EINVAL); /* no variant and no reason */
+        check_native_only();
         REQUIRE(fmt_record_add_variant(record, "default", &variant) == 0);
         variant->recipe.kind = FMT_OUTPUT_PIE;
         REQUIRE(fmt_strings_append(&variant->recipe.needed, "libc.so.6") == 0);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pack_programs.h, second half: what the programs become. */
+#include "fat_elf.h"
 #include "fmt_cleanup.h"
 #include "fmt_elf.h"
 #include "fmt_log.h"
-#include "pack_fat_elf.h"
 #include "pack_libraries.h"
 #include "pack_programs.h"
 
@@ -209,12 +209,12 @@ static int take_variant(struct collection *all, struct pack_program *program,
 
 static int take_blobs(struct collection *all, struct pack_program *program)
 {
-        _cleanup_(pack_fat_elf_done) struct pack_fat_elf fat = {0};
+        _cleanup_(fat_elf_done) struct fat_elf fat = {0};
         _cleanup_close_ int fd = -1;
 
         int r = pack_file_open(all->programs->tree, program->name->file, &fd);
         if (r == 0)
-                r = pack_fat_elf_open(fd, &fat);
+                r = fat_elf_open(fd, &fat);
         program->not_optimised = true;
         for (size_t i = 0; r == 0 && i < program->record->n_variants; i++)
                 r = take_variant(all, program, &program->record->variants[i], fat.bundle);
@@ -226,13 +226,13 @@ static int take_blobs(struct collection *all, struct pack_program *program)
 /* Everything that the record names must be there, before any of it goes into the bundle. */
 static int check_blobs(const struct collection *all, struct pack_program *program)
 {
-        _cleanup_(pack_fat_elf_done) struct pack_fat_elf fat = {0};
+        _cleanup_(fat_elf_done) struct fat_elf fat = {0};
         _cleanup_close_ int fd = -1;
         struct fmt_blob_info info;
 
         int r = pack_file_open(all->programs->tree, program->name->file, &fd);
         if (r == 0)
-                r = pack_fat_elf_open(fd, &fat);
+                r = fat_elf_open(fd, &fat);
         if (r < 0)
                 return r;
         for (size_t v = 0; v < fat.record->n_variants && !program->native; v++) {
@@ -410,9 +410,9 @@ int pack_program_content(
         bool keep_debug = program->native || programs->options->keep_debug;
         int r = pack_file_open(programs->tree, program->name->file, &fat);
         if (r == 0)
-                r = pack_fat_elf_strip(fat, keep_debug, &packed);
+                r = fat_elf_strip(fat, keep_debug, &packed);
         if (r == 0)
-                r = pack_digest_of_fd(packed, &digest);
+                r = fat_elf_digest(packed, &digest);
         if (r < 0)
                 return r;
         /* The manifest names these bytes already. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pack_fat_elf.h"
+#include "fat_elf.h"
 #include "fmt_cleanup.h"
 #include "fmt_elf.h"
 
 #include <sys/mman.h>
 
-static int open_parts(struct pack_fat_elf *fat)
+static int open_parts(struct fat_elf *fat)
 {
         _cleanup_free_ void *json = NULL;
         struct fmt_digest root;
@@ -20,25 +20,25 @@ static int open_parts(struct pack_fat_elf *fat)
         return fmt_record_decode(json, fat->record_size, &fat->record);
 }
 
-int pack_fat_elf_open(int fd, struct pack_fat_elf *ret)
+int fat_elf_open(int fd, struct fat_elf *ret)
 {
-        *ret = (struct pack_fat_elf){.part.fd = fd};
+        *ret = (struct fat_elf){.part.fd = fd};
         int r = fmt_elf_find_section(fd, FMT_RECORD_SECTION, &ret->part.offset, &ret->part.size);
         if (r == 0)
                 r = open_parts(ret);
         if (r < 0)
-                pack_fat_elf_done(ret);
+                fat_elf_done(ret);
         return r;
 }
 
-void pack_fat_elf_done(struct pack_fat_elf *fat)
+void fat_elf_done(struct fat_elf *fat)
 {
         fmt_record_free(fat->record);
         fmt_bundle_free(fat->bundle);
-        *fat = (struct pack_fat_elf){0};
+        *fat = (struct fat_elf){0};
 }
 
-int pack_fat_elf_strip(int fd, bool keep_debug, int *ret_fd)
+int fat_elf_strip(int fd, bool keep_debug, int *ret_fd)
 {
         _cleanup_close_ int packed = memfd_create("elf", MFD_CLOEXEC);
 
@@ -51,7 +51,7 @@ int pack_fat_elf_strip(int fd, bool keep_debug, int *ret_fd)
         return 0;
 }
 
-int pack_digest_of_fd(int fd, struct fmt_digest *ret)
+int fat_elf_digest(int fd, struct fmt_digest *ret)
 {
         struct fmt_digest_state *state;
         char buffer[65536];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pack_programs.h, first half: what the fat ELFs of a tree say. */
+#include "fat_elf.h"
 #include "fmt_cleanup.h"
 #include "fmt_elf.h"
 #include "fmt_log.h"
 #include "jit_recipe.h"
-#include "pack_fat_elf.h"
 #include "pack_programs.h"
 
 #include <archive_entry.h>
@@ -88,13 +88,13 @@ static int measure_elf(const struct pack_programs *programs, struct pack_program
         _cleanup_close_ int packed = -1;
         struct stat st;
 
-        int r = pack_fat_elf_strip(fd, programs->options->keep_debug, &packed);
+        int r = fat_elf_strip(fd, programs->options->keep_debug, &packed);
         if (r < 0)
                 return r;
         if (fstat(packed, &st) < 0)
                 return -errno;
         program->elf_size = (uint64_t)st.st_size;
-        return pack_digest_of_fd(packed, &program->elf);
+        return fat_elf_digest(packed, &program->elf);
 }
 
 static int take_modules(struct pack_programs *programs, struct pack_program *program,
@@ -136,9 +136,9 @@ static int check_variant(struct pack_program *program, const struct fmt_variant 
 static int read_program(struct pack_programs *programs, struct pack_program *program, int fd,
         const struct fmt_elf_facts *facts)
 {
-        _cleanup_(pack_fat_elf_done) struct pack_fat_elf fat = {0};
+        _cleanup_(fat_elf_done) struct fat_elf fat = {0};
 
-        int r = pack_fat_elf_open(fd, &fat);
+        int r = fat_elf_open(fd, &fat);
         if (r == -EPROTONOSUPPORT)
                 return stay_native(program, "its record is of a later version of xaas");
         if (r == -EBADMSG || r == -EIO || r == -ENOENT)
@@ -146,6 +146,8 @@ static int read_program(struct pack_programs *programs, struct pack_program *pro
         if (r < 0)
                 return r;
         program->record = steal_pointer(&fat.record);
+        if (program->record->n_variants == 0)
+                return stay_native(program, "%s", program->record->kept_native[0]);
         if (facts->machine != EM_X86_64 || strcmp(program->record->machine, "x86_64") != 0)
                 return stay_native(program, "it was captured for another machine than x86-64");
         if (!fmt_manifest_path_is_sane(program->name->path))
