@@ -98,6 +98,11 @@ static int open_cache(struct cache *cache)
         if (fstat(directory, &st) < 0)
                 return -errno;
         cache->share = st.st_mode & 0055;
+        if (!cache->read_only && faccessat(directory, ".", W_OK, AT_EACCESS) < 0 &&
+                (errno == EACCES || errno == EROFS)) {
+                fmt_debug("the cache %s is used read-only: %s", cache->directory, strerror(errno));
+                cache->read_only = true;
+        }
         r = open_folders(cache, directory);
         if (r == 0)
                 r = cache_counters_open(cache);
@@ -156,6 +161,11 @@ void cache_close(struct cache *cache)
         pthread_mutex_destroy(&cache->counters_lock);
         free(cache->directory);
         free(cache);
+}
+
+bool cache_is_read_only(const struct cache *cache)
+{
+        return cache->read_only;
 }
 
 const char *cache_directory(const struct cache *cache)

@@ -32,10 +32,12 @@ struct cache_options {
         bool read_only;        /* never publish, never evict */
 };
 
-/* Makes the folder (0700) if need be. Prints what is wrong with it through fmt_error. -EPERM: a
- * component could be written by others. Thread-safe afterwards, as is everything below. */
+/* Makes the folder (0700) if need be. A folder that we may not write to is used read-only. Prints
+ * what is wrong with it through fmt_error. -EPERM: a component could be written by others.
+ * Thread-safe afterwards, as is everything below. */
 int cache_open(const struct cache_options *options, struct cache **ret);
 void cache_close(struct cache *cache);
+bool cache_is_read_only(const struct cache *cache);
 const char *cache_directory(const struct cache *cache);
 
 /* What is known of an object. Strings owned by the struct; free with cache_meta_done. */

@@ -14,6 +14,8 @@ static const struct {
         const char *about;
 } commands[] = {
         {"pack", tool_pack, "turn a root file system into an image"},
+        {"cache", tool_cache, "show, check, shrink or empty the cache of compiled programs"},
+        {"host", tool_host, "show what programs are compiled for on this machine"},
         {NULL, NULL, NULL},
 };
 
