@@ -54,14 +54,9 @@ static int load_segments(struct fmt_elf_image *image)
         return 0;
 }
 
-int fmt_elf_image_open(int fd, struct fmt_elf_image *ret)
+/* Takes over ret->elf, closing it on failure. */
+static int check_image(struct fmt_elf_image *ret)
 {
-        *ret = (struct fmt_elf_image){0};
-        if (elf_version(EV_CURRENT) == EV_NONE)
-                return -ENOEXEC;
-        ret->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-        if (!ret->elf)
-                return -ENOEXEC;
         const char *ident = elf_getident(ret->elf, NULL);
         int r = -ENOEXEC;
         if (elf_kind(ret->elf) == ELF_K_ELF && ident && ident[EI_CLASS] == ELFCLASS64 &&
@@ -75,6 +70,25 @@ int fmt_elf_image_open(int fd, struct fmt_elf_image *ret)
         if (r < 0)
                 fmt_elf_image_close(ret);
         return r;
+}
+
+int fmt_elf_image_open(int fd, struct fmt_elf_image *ret)
+{
+        *ret = (struct fmt_elf_image){0};
+        if (elf_version(EV_CURRENT) == EV_NONE)
+                return -ENOEXEC;
+        ret->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+        return ret->elf ? check_image(ret) : -ENOEXEC;
+}
+
+int fmt_elf_image_of(const void *data, size_t size, struct fmt_elf_image *ret)
+{
+        *ret = (struct fmt_elf_image){0};
+        if (elf_version(EV_CURRENT) == EV_NONE)
+                return -ENOEXEC;
+        ret->elf =
+                elf_memory((char *)(uintptr_t)data, size); /* read only, whatever its type says */
+        return ret->elf ? check_image(ret) : -ENOEXEC;
 }
 
 void fmt_elf_image_close(struct fmt_elf_image *image)

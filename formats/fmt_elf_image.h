@@ -24,6 +24,8 @@ struct fmt_elf_image {
 
 /* FD stays the caller's and must stay open. -ENOEXEC, -EBADMSG, -ENOMEM. */
 int fmt_elf_image_open(int fd, struct fmt_elf_image *ret);
+/* The same for SIZE bytes of memory that stay the caller's and are 8-byte aligned. */
+int fmt_elf_image_of(const void *data, size_t size, struct fmt_elf_image *ret);
 void fmt_elf_image_close(struct fmt_elf_image *image);
 
 const char *fmt_elf_section_name(const struct fmt_elf_image *image, size_t index);

@@ -13,6 +13,7 @@ static const struct {
         int (*run)(int argc, char **argv);
         const char *about;
 } commands[] = {
+        {"build", tool_build, "run a build with capture on"},
         {"pack", tool_pack, "turn a root file system into an image"},
         {"cache", tool_cache, "show, check, shrink or empty the cache of compiled programs"},
         {"host", tool_host, "show what programs are compiled for on this machine"},
