@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* xaas-bitcode: rewrites bitcode that nobody vouches for, in a box. jit_bitcode_protocol.h says how
+ * it is spoken to. */
+#include "fmt_cleanup.h"
+#include "fmt_confine.h"
+#include "jit_bitcode_normal.h"
+#include "jit_bitcode_protocol.h"
+
+#include <getopt.h>
+#include <llvm-c/ErrorHandling.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* 240 MB were the most that 19.1 took for one of 387 modules of LAMMPS; a giant file is ten times
+ * one of those. */
+#define MEMORY_LIMIT (UINT64_C(8) << 30)
+#define OUTPUT_LIMIT (UINT64_C(4) << 30)
+#define CPU_LIMIT_S 600
+
+struct job {
+        bool retarget;
+        bool keep_debug;
+        const char *tune;
+        const char *features;
+};
+
+static void give_up(const char *reason)
+{
+        fprintf(stderr, "xaas-bitcode: LLVM gave up: %s\n", reason);
+        _exit(JIT_BITCODE_FATAL_STATUS);
+}
+
+static int rewrite(const struct job *job, const struct jit_bitcode_question *question,
+        LLVMModuleRef module, struct jit_bitcode_facts *ret_facts, char **ret_reason)
+{
+        bool captured_only = question->flags & JIT_BITCODE_CAPTURED_ONLY;
+
+        if (job->retarget)
+                return jit_bitcode_to_host(module, job->tune, captured_only ? NULL : job->features);
+        return jit_bitcode_to_normal_form(module, job->keep_debug, ret_facts, ret_reason);
+}
+
+static int reply_with(const struct jit_bitcode_facts *facts, int error, const char *reason,
+        const void *data, size_t size)
+{
+        const char *required = facts->required ? facts->required : "";
+        const char *extras = facts->extras ? facts->extras : "";
+        struct jit_bitcode_answer answer = {.error = error,
+                .flags = (facts->has_extras ? JIT_BITCODE_HAS_EXTRAS : 0U) |
+                         (facts->captured_only ? JIT_BITCODE_IS_CAPTURED_ONLY : 0U) |
+                         (facts->not_optimised ? JIT_BITCODE_NOT_OPTIMISED : 0U),
+                .data = data,
+                .size = size,
+                .reason = reason,
+                .reason_size = strlen(reason),
+                .required = required,
+                .required_size = strlen(required),
+                .extras = extras,
+                .extras_size = strlen(extras)};
+
+        return jit_bitcode_reply(STDOUT_FILENO, &answer);
+}
+
+/* 0 when the answer is written, even if it says that the module cannot be used. */
+static int answer(const struct job *job, const struct jit_bitcode_question *question)
+{
+        struct jit_bitcode_facts facts = {0};
+        struct jit_bitcode_module module;
+        _cleanup_free_ char *reason = NULL;
+        const void *data = NULL;
+        size_t size = 0;
+        int r = jit_bitcode_module_read(question->data, question->size, &module, &reason);
+
+        if (r == 0)
+                r = rewrite(job, question, module.module, &facts, &reason);
+        if (r == 0)
+                r = jit_bitcode_module_write(&module, &data, &size, &reason);
+        if (r < 0 && r != -EBADMSG) /* not the module's fault */
+                give_up(strerror(-r));
+        if (r < 0)
+                r = reply_with(&(struct jit_bitcode_facts){0}, r,
+                        reason ? reason : "it cannot be used", NULL, 0);
+        else
+                r = reply_with(&facts, 0, "", data, size);
+        jit_bitcode_facts_done(&facts);
+        jit_bitcode_module_done(&module);
+        return r;
+}
+
+static int work(const struct job *job)
+{
+        struct jit_bitcode_question question;
+        const void *input;
+        size_t size;
+        size_t offset = 0;
+        int more;
+        int r = jit_bitcode_map(STDIN_FILENO, &input, &size);
+
+        if (r < 0)
+                return JIT_BITCODE_INPUT_STATUS;
+        while ((more = jit_bitcode_next_question(input, size, &offset, &question)) > 0) {
+                r = answer(job, &question);
+                if (r < 0) {
+                        fprintf(stderr, "xaas-bitcode: cannot write an answer: %s\n", strerror(-r));
+                        return JIT_BITCODE_OUTPUT_STATUS;
+                }
+        }
+        return more < 0 ? JIT_BITCODE_INPUT_STATUS : 0;
+}
+
+static int usage(void)
+{
+        fprintf(stderr, "usage: xaas-bitcode normalise [--keep-debug] <IN >OUT\n"
+                        "       xaas-bitcode retarget --tune=MODEL --features=LIST <IN >OUT\n"
+                        "xaasfs starts this program itself; see jit/jit_bitcode_protocol.h\n");
+        return JIT_BITCODE_USAGE_STATUS;
+}
+
+static bool parse(int argc, char **argv, struct job *ret)
+{
+        static const struct option options[] = {{"keep-debug", no_argument, NULL, 'd'},
+                {"tune", required_argument, NULL, 't'}, {"features", required_argument, NULL, 'f'},
+                {0}};
+        int option;
+
+        while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+                if (option == 'd')
+                        ret->keep_debug = true;
+                else if (option == 't')
+                        ret->tune = optarg;
+                else if (option == 'f')
+                        ret->features = optarg;
+                else
+                        return false;
+        }
+        if (optind != argc - 1)
+                return false;
+        ret->retarget = !strcmp(argv[optind], "retarget");
+        if (!ret->retarget)
+                return !strcmp(argv[optind], "normalise") && !ret->tune && !ret->features;
+        return ret->tune && ret->features && !ret->keep_debug;
+}
+
+int main(int argc, char **argv)
+{
+        struct fmt_confinement box = {.memory_limit = MEMORY_LIMIT,
+                .file_limit = OUTPUT_LIMIT,
+                .cpu_seconds = CPU_LIMIT_S};
+        struct job job = {0};
+
+        if (!parse(argc, argv, &job))
+                return usage();
+        int r = fmt_confine(&box);
+        if (r < 0) {
+                fprintf(stderr,
+                        "xaas-bitcode: cannot be confined: %s; it needs a kernel with "
+                        "Landlock (Linux 5.13 or later)\n",
+                        strerror(-r));
+                _exit(JIT_BITCODE_BOX_STATUS);
+        }
+        LLVMInstallFatalErrorHandler(give_up);
+        /* Not exit(): LLVM's destructors have nothing left to do for us. */
+        _exit(work(&job));
+}
