@@ -49,11 +49,16 @@ static bool strings_are_clean(const json_t *value)
         case JSON_STRING:
                 return fmt_json_string_is_clean(json_string_value(value));
         case JSON_ARRAY:
-                json_array_foreach(value, index, item) if (!strings_are_clean(item)) return false;
+                json_array_foreach (value, index, item) {
+                        if (!strings_are_clean(item))
+                                return false;
+                }
                 return true;
         case JSON_OBJECT:
-                json_object_foreach(
-                        (json_t *)value, key, item) if (!strings_are_clean(item)) return false;
+                json_object_foreach ((json_t *)value, key, item) {
+                        if (!strings_are_clean(item))
+                                return false;
+                }
                 return true;
         default:
                 return true;
@@ -125,8 +130,7 @@ int fmt_json_to_strings(const json_t *array, char ***ret)
         char **list = calloc(count + 1, sizeof *list);
         if (!list)
                 return -ENOMEM;
-        json_array_foreach(array, index, item)
-        {
+        json_array_foreach (array, index, item) {
                 if (!json_is_string(item)) {
                         fmt_strings_free(list);
                         return -EBADMSG;

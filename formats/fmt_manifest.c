@@ -144,8 +144,7 @@ static int decode_trusted(const json_t *array, struct fmt_manifest *manifest)
 
         if (array && (!json_is_array(array) || json_array_size(array) > MAX_TRUSTED))
                 return refuse("trusted", "list");
-        json_array_foreach(array, index, item)
-        {
+        json_array_foreach (array, index, item) {
                 if (!json_is_string(item) ||
                         fmt_digest_from_hex(json_string_value(item), &root) < 0)
                         return refuse("trusted", "root");
@@ -177,8 +176,7 @@ static int decode_manifest(json_t *value, struct fmt_manifest *manifest)
                 return refuse("format", format);
         if (!json_is_array(programs))
                 return refuse("programs", "no array");
-        json_array_foreach(programs, index, item)
-        {
+        json_array_foreach (programs, index, item) {
                 int r = decode_program(item, manifest);
                 if (r < 0)
                         return r;

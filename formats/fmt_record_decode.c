@@ -89,8 +89,7 @@ static int decode_options(json_t *array, struct fmt_variant *variant)
         json_t *item;
         size_t index;
 
-        json_array_foreach(array, index, item)
-        {
+        json_array_foreach (array, index, item) {
                 struct fmt_option *option;
                 int r = fmt_variant_add_option(variant, &option);
                 if (r == 0)
@@ -175,8 +174,7 @@ static int decode_inputs(json_t *array, struct fmt_variant *variant)
         json_t *item;
         size_t index;
 
-        json_array_foreach(array, index, item)
-        {
+        json_array_foreach (array, index, item) {
                 struct fmt_input *input;
                 int r = fmt_variant_add_input(variant, &input);
                 if (r == 0)
@@ -192,8 +190,7 @@ static int decode_stubs(json_t *array, struct fmt_variant *variant)
         json_t *item;
         size_t index;
 
-        json_array_foreach(array, index, item)
-        {
+        json_array_foreach (array, index, item) {
                 struct fmt_stub *stub;
                 const char *soname, *digest;
                 json_int_t size;
@@ -283,8 +280,7 @@ static int decode_record(json_t *value, struct fmt_record *record)
                 return r;
         fmt_strings_free(record->kept_native);
         record->kept_native = list;
-        json_array_foreach(variants, index, item)
-        {
+        json_array_foreach (variants, index, item) {
                 r = decode_variant(item, record);
                 if (r < 0)
                         return r;

@@ -15,6 +15,7 @@ static const struct {
 } commands[] = {
         {"build", tool_build, "run a build with capture on"},
         {"pack", tool_pack, "turn a root file system into an image"},
+        {"inspect", tool_inspect, "tell what a file holds, and what stayed native"},
         {"cache", tool_cache, "show, check, shrink or empty the cache of compiled programs"},
         {"host", tool_host, "show what programs are compiled for on this machine"},
         {NULL, NULL, NULL},
