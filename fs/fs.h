@@ -18,8 +18,6 @@ struct fs {
         fmt_inode hidden;             /* the image's own folder, not shown; or 0 */
         bool any_xattrs;              /* of the image itself */
         bool skips_open;              /* the kernel need not ask before it reads */
-        bool passthrough_offered; /* by kernel and library; whether it works, the first open tells
-                                   */
 };
 
 /* Nothing in an image ever changes. Seconds. */

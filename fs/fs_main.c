@@ -24,10 +24,11 @@ static int print_version(void)
         return 0;
 }
 
-static int serve(struct fs *fs, const struct fs_options *options, struct fs_daemon *daemon)
+static int serve(struct fs *fs, const struct fs_options *options, struct jit_spawner *spawner,
+        struct fs_daemon *daemon)
 {
         struct fs_session *session = NULL;
-        int error = fs->portable != NULL ? fs_portable_start(fs->portable) : 0;
+        int error = fs->portable != NULL ? fs_portable_start(fs->portable, options, spawner) : 0;
         if (error == 0)
                 error = fs_session_mount(fs, options, &session);
         if (error == 0) {
@@ -56,10 +57,10 @@ static int run(const struct fs_options *options, struct fs_daemon *daemon)
         error = jit_spawner_start(&spawner);
         if (error == 0) {
                 fs_signals_block();
-                error = fs_portable_open(&fs, options, spawner);
+                error = fs_portable_open(&fs, options);
         }
         if (error == 0)
-                error = serve(&fs, options, daemon);
+                error = serve(&fs, options, spawner, daemon);
         jit_spawner_stop(spawner);
         fmt_squashfs_free(fs.image);
         return error;

@@ -43,7 +43,8 @@ static void operation_init(void *userdata, struct fuse_conn_info *conn)
         /* Depth 0 lets an overlay stand above the mount; a cache that is itself on an overlay is
          * then served without passthrough. */
         conn->max_backing_stack_depth = 0;
-        fs->passthrough_offered = fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH);
+        if (fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH))
+                fs_portable_offer_passthrough(fs->portable);
 }
 
 static void operation_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)

@@ -1,60 +1,222 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs_portable.h"
-int fs_portable_open(struct fs *fs, const struct fs_options *options, struct jit_spawner *spawner)
+
+#include "fs_libraries.h"
+#include "fs_watch.h"
+
+#include "cache_store.h"
+#include "fmt_bundle.h"
+#include "fmt_cleanup.h"
+#include "fmt_log.h"
+#include "jit_host.h"
+
+#include <string.h>
+
+struct fs_portable {
+        struct fs_programs shared;
+        struct fmt_source_inode bundle_file;
+        struct fmt_bundle *bundle;
+        struct fmt_manifest *manifest;
+        struct cache *cache;
+        struct jit_target *target;
+        struct fs_program **programs; /* sorted by inode */
+        size_t n_programs;
+};
+
+static int compare_programs(const void *a, const void *b)
 {
-        (void)fs, (void)options, (void)spawner;
-        return 0;
+        const fmt_inode x = fs_program_inode(*(struct fs_program *const *)a);
+        const fmt_inode y = fs_program_inode(*(struct fs_program *const *)b);
+        return (x > y) - (x < y);
 }
-int fs_portable_start(struct fs_portable *portable)
-{
-        (void)portable;
-        return 0;
-}
-void fs_portable_free(struct fs_portable *portable)
-{
-        (void)portable;
-}
+
 struct fs_program *fs_portable_find(const struct fs_portable *portable, fmt_inode inode)
 {
-        (void)portable, (void)inode;
+        if (portable == NULL)
+                return NULL;
+        for (size_t low = 0, high = portable->n_programs; low < high;) {
+                const size_t middle = low + (high - low) / 2;
+                const fmt_inode here = fs_program_inode(portable->programs[middle]);
+                if (here == inode)
+                        return portable->programs[middle];
+                if (inode < here)
+                        high = middle;
+                else
+                        low = middle + 1;
+        }
         return NULL;
 }
+
+/* The folder that holds the bundle, and nothing else that anybody should see. */
+static int find_bundle(struct fs *fs, fmt_inode *ret_folder, fmt_inode *ret_bundle)
+{
+        int error = fmt_squashfs_lookup(
+                fs->image, FMT_ROOT, FMT_IMAGE_DIRECTORY, strlen(FMT_IMAGE_DIRECTORY), ret_folder);
+        const char *name = strrchr(FMT_IMAGE_BUNDLE, '/') + 1;
+        return error < 0 ? error
+                         : fmt_squashfs_lookup(
+                                   fs->image, *ret_folder, name, strlen(name), ret_bundle);
+}
+
+static int read_manifest(struct fs_portable *portable)
+{
+        struct fmt_source source;
+        struct fmt_digest root;
+        _cleanup_free_ void *json = NULL;
+        size_t size;
+        int error = fmt_source_of_inode(&portable->bundle_file, &source);
+        if (error == 0)
+                error = fmt_bundle_open(source, &portable->bundle);
+        if (error < 0)
+                return error;
+        fmt_bundle_root(portable->bundle, &root);
+        error = fmt_bundle_read(portable->bundle, &root, &json, &size);
+        return error < 0 ? error : fmt_manifest_decode(json, size, &portable->manifest);
+}
+
+/* A program that is not where the manifest says is served as what it is. */
+static int add_program(struct fs_portable *portable, const struct fmt_program *entry)
+{
+        struct fmt_squashfs *image = portable->bundle_file.image;
+        fmt_inode inode;
+        struct stat st;
+        if (fmt_squashfs_resolve(image, entry->path, &inode) < 0 ||
+                fmt_squashfs_stat(image, inode, &st) < 0 || !S_ISREG(st.st_mode) ||
+                (entry->baseline && (uint64_t)st.st_size > entry->size)) {
+                fmt_warning("/%s: the image lists it as a program but does not hold it; pack the "
+                            "image again",
+                        entry->path);
+                return 0;
+        }
+        int error = fs_program_new(
+                &portable->shared, inode, entry, &portable->programs[portable->n_programs]);
+        if (error == 0)
+                portable->n_programs++;
+        return error;
+}
+
+static int add_programs(struct fs_portable *portable)
+{
+        const struct fmt_manifest *manifest = portable->manifest;
+        portable->programs = calloc(manifest->n_programs + 1, sizeof(struct fs_program *));
+        if (portable->programs == NULL)
+                return -ENOMEM;
+        for (size_t i = 0; i < manifest->n_programs; i++) {
+                int error = add_program(portable, &manifest->programs[i]);
+                if (error < 0)
+                        return error;
+        }
+        qsort(portable->programs, portable->n_programs, sizeof *portable->programs,
+                compare_programs);
+        /* Two names of one file are one program. */
+        size_t kept = 0;
+        for (size_t i = 0; i < portable->n_programs; i++) {
+                if (kept > 0 && compare_programs(
+                                        &portable->programs[kept - 1], &portable->programs[i]) == 0)
+                        fs_program_free(portable->programs[i]);
+                else
+                        portable->programs[kept++] = portable->programs[i];
+        }
+        portable->n_programs = kept;
+        return 0;
+}
+
+static int open_parts(struct fs_portable *portable, const struct fs_options *options)
+{
+        int error = read_manifest(portable);
+        if (error < 0) {
+                fmt_error("cannot read the programs of %s: /%s: %s; get the image again, or mount "
+                          "it with a plain squashfs to run the generic programs",
+                        options->image, FMT_IMAGE_BUNDLE,
+                        error == -EPROTONOSUPPORT ? "it was packed by a newer xaasfs"
+                                                  : strerror(-error));
+                return error;
+        }
+        error = add_programs(portable);
+        if (error < 0 || portable->n_programs == 0)
+                return error;
+        error = jit_target_detect(options->target, false, &portable->target);
+        if (error < 0)
+                return error;
+        const struct cache_options cache_options = {
+                .directory = options->cache, .limit = options->cache_limit};
+        return cache_open(&cache_options, &portable->cache);
+}
+
+int fs_portable_open(struct fs *fs, const struct fs_options *options)
+{
+        fmt_inode folder, bundle;
+        if (find_bundle(fs, &folder, &bundle) < 0)
+                return 0;
+        struct fs_portable *portable = calloc(1, sizeof *portable);
+        if (portable == NULL)
+                return -ENOMEM;
+        portable->bundle_file = (struct fmt_source_inode){.image = fs->image, .inode = bundle};
+        int error = open_parts(portable, options);
+        if (error < 0 || portable->n_programs == 0) {
+                fs_portable_free(portable);
+                return error;
+        }
+        const struct jit_target *target = portable->target;
+        portable->shared.fs = fs;
+        portable->shared.cache = portable->cache;
+        portable->shared.patience_ns = options->patience_ns;
+        /* "native" would say nothing: name what this host is tuned for. */
+        portable->shared.target =
+                strcmp(target->label, "native") == 0 ? target->tune : target->label;
+        atomic_init(&portable->shared.passthrough, false);
+        fs->portable = portable;
+        fs->hidden = folder;
+        return 0;
+}
+
+static uint64_t sweep(void *context, uint64_t now)
+{
+        const struct fs_portable *portable = context;
+        uint64_t next = FS_WATCH_NEVER;
+        for (size_t i = 0; i < portable->n_programs; i++) {
+                uint64_t wanted = fs_program_sweep(portable->programs[i], now);
+                next = wanted < next ? wanted : next;
+        }
+        return next;
+}
+
+int fs_portable_start(
+        struct fs_portable *portable, const struct fs_options *options, struct jit_spawner *spawner)
+{
+        const struct jit_options session_options = {.variant = options->variant};
+        int error = jit_session_new(&session_options, spawner, portable->cache, portable->target,
+                portable->bundle, portable->manifest, &portable->shared.session);
+        if (error < 0)
+                return error;
+        return fs_watch_start(sweep, portable, &portable->shared.watch);
+}
+
+void fs_portable_offer_passthrough(struct fs_portable *portable)
+{
+        atomic_store(&portable->shared.passthrough, true);
+}
+
 void fs_portable_start_libraries(struct fs_portable *portable, struct fs_program *program)
 {
-        (void)portable, (void)program;
+        if (fs_program_is_first(program))
+                fs_libraries_start(portable->bundle_file.image, portable, program);
 }
-const struct fmt_program *fs_program_entry(const struct fs_program *program)
+
+void fs_portable_free(struct fs_portable *portable)
 {
-        (void)program;
-        return NULL;
-}
-int fs_program_load(struct fs_program *program, const struct jit_program **ret)
-{
-        (void)program, (void)ret;
-        return -1;
-}
-void fs_program_open(struct fs_program *program, fuse_req_t req, const struct fuse_file_info *fi)
-{
-        (void)program, (void)req, (void)fi;
-}
-void fs_program_release(struct fs_program *program, fuse_req_t req)
-{
-        (void)program, (void)req;
-}
-void fs_program_read(struct fs_program *program, fuse_req_t req, size_t size, off_t offset)
-{
-        (void)program, (void)req, (void)size, (void)offset;
-}
-void fs_program_seek(struct fs_program *program, fuse_req_t req, off_t offset, int whence)
-{
-        (void)program, (void)req, (void)whence, (void)offset;
-}
-int fs_program_state(struct fs_program *program, char **ret)
-{
-        (void)program, (void)ret;
-        return -1;
-}
-void jit_program_key(const struct jit_program *program, struct fmt_digest *ret)
-{
-        (void)program, (void)ret;
+        if (portable == NULL)
+                return;
+        if (portable->shared.session != NULL)
+                jit_session_free(portable->shared.session, false);
+        fs_watch_stop(portable->shared.watch);
+        for (size_t i = 0; i < portable->n_programs; i++)
+                fs_program_free(portable->programs[i]);
+        free(portable->programs);
+        if (portable->cache != NULL)
+                cache_close(portable->cache);
+        jit_target_free(portable->target);
+        fmt_manifest_free(portable->manifest);
+        fmt_bundle_free(portable->bundle);
+        free(portable);
 }

@@ -9,16 +9,19 @@
 
 #include "jit_spawner.h"
 
-/* Reads /.xaas/bundle. Sets fs->portable and fs->hidden, or leaves them alone where the image has
- * no programs (no cache folder is made then) or they cannot be used (a warning says why). Says what
- * is wrong otherwise. Starts no threads. */
-int fs_portable_open(struct fs *fs, const struct fs_options *options, struct jit_spawner *spawner);
-/* Starts the threads that wait for compiles. */
-int fs_portable_start(struct fs_portable *portable);
-/* Ends compiles that run; parked requests are answered. No requests may come any more. */
+/* Reads /.xaas/bundle. Sets fs->portable and fs->hidden, or leaves both alone where the image has
+ * no programs (no cache folder is made then). Says what is wrong. Starts no threads. */
+int fs_portable_open(struct fs *fs, const struct fs_options *options);
+/* Starts the threads that wait for compiles. SPAWNER is borrowed. */
+int fs_portable_start(struct fs_portable *portable, const struct fs_options *options,
+        struct jit_spawner *spawner);
+/* Kernel and library can pass opens through; the first one tells whether this mount may. */
+void fs_portable_offer_passthrough(struct fs_portable *portable);
+/* Ends compiles that run and answers those who wait; no requests may come any more. Then the rest.
+ */
 void fs_portable_free(struct fs_portable *portable);
 
-/* NULL if INODE is no portable object. */
+/* NULL if INODE is no portable object, or PORTABLE is NULL. */
 struct fs_program *fs_portable_find(const struct fs_portable *portable, fmt_inode inode);
 
 /* Starts compiling what PROGRAM will map: its interpreter and libraries. Once per program. */

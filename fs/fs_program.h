@@ -22,29 +22,36 @@
 #include "jit_session.h"
 
 struct fs_program;
-struct fs_waiting;
+struct fs_watch;
 
 /* What all programs of a mount share. */
 struct fs_programs {
         const struct fs *fs;
         struct jit_session *session;
-        struct fs_waiting *waiting;
-        const char *target; /* what is compiled for, in short */
-        uint64_t patience_ns;
+        struct cache *cache;
+        struct fs_watch *watch;
+        const char *target;      /* what is compiled for, in short */
+        uint64_t patience_ns;    /* FS_PATIENCE_FOREVER: waits */
         atomic_bool passthrough; /* still believed to work */
 };
 
 /* ENTRY and SHARED are borrowed. */
 int fs_program_new(struct fs_programs *shared, fmt_inode inode, const struct fmt_program *entry,
         struct fs_program **ret);
+/* Nobody may wait for it any more. */
 void fs_program_free(struct fs_program *program);
 
 fmt_inode fs_program_inode(const struct fs_program *program);
 const struct fmt_program *fs_program_entry(const struct fs_program *program);
 
-/* The program's record and key, read when first asked for. -errno after a message if it cannot be
- * read: such a program has its baseline only. */
+/* The program's record and key, read when first asked for; valid as long as the program. A
+ * negative errno after a warning if it cannot be read: then there is only the baseline. */
 int fs_program_load(struct fs_program *program, const struct jit_program **ret);
+
+/* Asks for its compile unless it is in the cache, and does not wait for it. */
+void fs_program_start(struct fs_program *program);
+/* True once, for the first who asks. */
+bool fs_program_is_first(struct fs_program *program);
 
 /* Answers REQ: now, or when the program is compiled. */
 void fs_program_open(struct fs_program *program, fuse_req_t req, const struct fuse_file_info *fi);
@@ -58,7 +65,8 @@ void fs_program_seek(struct fs_program *program, fuse_req_t req, off_t offset, i
 /* The sentence of user.xaasfs.state; the caller frees it. */
 int fs_program_state(struct fs_program *program, char **ret);
 
-/* For fs_wait.h: gives everybody who waits for PROGRAM its baseline. */
-void fs_program_lose_patience(struct fs_program *program);
+/* Part of the watch's sweep: answers those who are being killed, and everybody once patience is at
+ * its end. When it wants to be called again (fs_watch.h). */
+uint64_t fs_program_sweep(struct fs_program *program, uint64_t now);
 
 #endif

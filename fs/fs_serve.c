@@ -21,8 +21,8 @@
 struct fs_session {
         struct fuse_session *fuse;
         char *mountpoint;
-        bool mounted;
-        pthread_t serving; /* the thread that is in the loop */
+        atomic_bool mounted; /* somewhere in the tree */
+        pthread_t serving;   /* the thread that is in the loop */
 };
 
 /* libfuse's own words, kept while it mounts so that they can be part of one sentence. */
@@ -181,9 +181,11 @@ static void *wait_for_signals(void *context)
         while (sigwait(&set, &number) != 0)
                 ;
         fmt_debug("%s: %s", session->mountpoint, strsignal(number));
-        if (detach(session->mountpoint) == 0)
+        if (detach(session->mountpoint) == 0) {
+                session->mounted = false;
                 while (sigwait(&set, &number) != 0)
                         ;
+        }
         fuse_session_exit(session->fuse);
         for (;;) {
                 pthread_kill(session->serving, SIGUSR1);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs_libraries.h"
+
+#include "fmt_needed.h"
+
+#include <errno.h>
+
+/* A portable object's record says what its native ELF will say. */
+static int read_facts(void *context, fmt_inode inode, struct fmt_needed_facts *ret)
+{
+        struct fs_program *program = fs_portable_find(context, inode);
+        const struct jit_program *loaded;
+        if (program == NULL || fs_program_load(program, &loaded) < 0)
+                return -ENOENT;
+        const struct fmt_recipe *recipe = &jit_program_variant(loaded)->recipe;
+        *ret = (struct fmt_needed_facts){
+                .interpreter = recipe->interpreter,
+                .needed = recipe->needed,
+                .rpath = recipe->rpath,
+                .rpath_is_old = recipe->rpath_is_old,
+        };
+        return 0;
+}
+
+static void start_one(void *context, fmt_inode inode, const char *path)
+{
+        struct fs_program *program = fs_portable_find(context, inode);
+        (void)path;
+        if (program != NULL)
+                fs_program_start(program);
+}
+
+void fs_libraries_start(
+        struct fmt_squashfs *image, struct fs_portable *portable, struct fs_program *program)
+{
+        /* What cannot be found or read here is for the loader to complain about. */
+        fmt_needed_walk(image, fs_program_entry(program)->path, read_facts, start_one, portable);
+}

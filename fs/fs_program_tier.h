@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of struct fs_program: shared by the files that implement fs_program.h. */
+#ifndef FS_PROGRAM_TIER_H
+#define FS_PROGRAM_TIER_H
+
+#include "fs_program.h"
+#include "fs_waiter.h"
+
+#include <pthread.h>
+
+enum fs_tier { FS_TIER_NONE, FS_TIER_NATIVE, FS_TIER_BASELINE };
+
+/* Which bytes: of nothing yet, of the image's own file, or of a file in the cache. */
+struct fs_contents {
+        enum fs_tier tier;
+        dev_t device;
+        ino_t inode;
+        struct timespec changed;
+};
+
+struct fs_program {
+        struct fs_programs *shared;
+        fmt_inode inode;
+        const struct fmt_program *entry;
+        atomic_flag asked;    /* fs_program_is_first */
+        pthread_mutex_t lock; /* guards all that follows */
+
+        bool load_tried;
+        int load_error;
+        struct jit_program *loaded;
+
+        /* While opens > 0 these stay as they are. */
+        unsigned opens;
+        enum fs_tier tier;
+        bool keep_cache;
+        int backing_fd; /* NATIVE, else -1 */
+        int backing_id; /* > 0: passthrough */
+        struct fs_contents present;
+        char *baseline_reason; /* BASELINE */
+
+        struct fs_contents in_page_cache; /* what the kernel may still have from earlier opens */
+        int stale_backing_id;             /* could not be given back yet; 0: none */
+
+        bool compiling;                /* a callback of ours is still to come */
+        char *failure;                 /* why the last compile failed; NULL: it did not */
+        struct fs_waiter_list waiters; /* not empty only while compiling and not open */
+        uint64_t patience_ends;
+};
+
+/* All with the lock held. */
+
+/* 0 if a tier is chosen (which is then program->tier), -EINPROGRESS to wait for the compile that
+ * runs now, or the errno that the open gets. */
+int fs_tier_choose(struct fs_program *program, fuse_req_t req);
+/* FD, of the promised size, becomes the program's own. */
+int fs_tier_use_native(struct fs_program *program, int fd, fuse_req_t req);
+/* -EIO in a lean image. */
+int fs_tier_use_baseline(struct fs_program *program, const char *reason);
+/* One more open of the present tier: sets FI's part of the reply. */
+void fs_tier_join(struct fs_program *program, struct fuse_file_info *fi);
+/* One less; the last one ends the tier. REQ NULL: no request at hand. */
+void fs_tier_leave(struct fs_program *program, fuse_req_t req);
+/* Makes program->loaded. */
+int fs_tier_load(struct fs_program *program);
+/* Without counting it as a hit. Program->loaded is there. */
+bool fs_tier_is_cached(struct fs_program *program);
+
+/* The session's answer: a jit_callback whose context is the program. */
+void fs_program_compiled(void *context, const struct jit_result *result);
+
+#endif

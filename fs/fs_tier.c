@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs_options.h"
+#include "fs_program_tier.h"
+
+#include "cache_store.h"
+#include "fmt_cleanup.h"
+#include "fmt_log.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static bool same_contents(const struct fs_contents *a, const struct fs_contents *b)
+{
+        return a->tier == b->tier && a->device == b->device && a->inode == b->inode &&
+               a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* The kernel drops its pages of the file at each open without keep_cache, which must happen if they
+ * are of another tier. All opens of this tier do it, since an open that follows could
+ * otherwise overtake the one that drops them. */
+static void begin(struct fs_program *program, const struct fs_contents *contents)
+{
+        program->tier = contents->tier;
+        program->present = *contents;
+        program->keep_cache = program->in_page_cache.tier == FS_TIER_NONE ||
+                              same_contents(contents, &program->in_page_cache);
+}
+
+int fs_tier_load(struct fs_program *program)
+{
+        if (!program->load_tried) {
+                program->load_tried = true;
+                program->load_error = jit_program_load(
+                        program->shared->session, program->entry, &program->loaded);
+                if (program->load_error < 0)
+                        fmt_warning(
+                                "/%s: its program record cannot be used: %s; pack the image again",
+                                program->entry->path, strerror(-program->load_error));
+        }
+        return program->load_error;
+}
+
+/* Gives back what fs_tier_leave could not. */
+static void close_stale(struct fs_program *program, fuse_req_t req)
+{
+        if (program->stale_backing_id > 0 && req != NULL)
+                fuse_passthrough_close(req, program->stale_backing_id);
+        if (req != NULL)
+                program->stale_backing_id = 0;
+}
+
+static int open_passthrough(struct fs_program *program, int fd, fuse_req_t req)
+{
+        struct fs_programs *shared = program->shared;
+        if (!atomic_load(&shared->passthrough))
+                return 0;
+        int id = fuse_passthrough_open(req, fd);
+        if (id > 0)
+                return id;
+        /* Without privileges, or with the cache on an overlay: true for every file. */
+        if (atomic_exchange(&shared->passthrough, false))
+                fmt_info("compiled programs are served through the page cache, not by passthrough: "
+                         "%s",
+                        geteuid() != 0 || errno == EPERM
+                                ? "that needs root on the host"
+                                : "the cache's file system does not allow it (an overlay?)");
+        return 0;
+}
+
+int fs_tier_use_native(struct fs_program *program, int fd, fuse_req_t req)
+{
+        struct stat st;
+        if (fstat(fd, &st) < 0 || (uint64_t)st.st_size != program->entry->size) {
+                close(fd);
+                return -EIO;
+        }
+        const struct fs_contents contents = {
+                .tier = FS_TIER_NATIVE,
+                .device = st.st_dev,
+                .inode = st.st_ino,
+                .changed = st.st_mtim,
+        };
+        close_stale(program, req);
+        begin(program, &contents);
+        program->backing_fd = fd;
+        program->backing_id = open_passthrough(program, fd, req);
+        return 0;
+}
+
+int fs_tier_use_baseline(struct fs_program *program, const char *reason)
+{
+        if (!program->entry->baseline)
+                return -EIO;
+        char *copy = strdup(reason);
+        if (copy == NULL)
+                return -ENOMEM;
+        free(program->baseline_reason);
+        program->baseline_reason = copy;
+        begin(program, &(struct fs_contents){.tier = FS_TIER_BASELINE});
+        return 0;
+}
+
+void fs_tier_join(struct fs_program *program, struct fuse_file_info *fi)
+{
+        program->opens++;
+        fi->backing_id = program->backing_id;
+        fi->keep_cache = program->backing_id == 0 && program->keep_cache;
+}
+
+void fs_tier_leave(struct fs_program *program, fuse_req_t req)
+{
+        if (--program->opens > 0)
+                return;
+        if (program->backing_id > 0) {
+                close_stale(program, req);
+                program->stale_backing_id = program->backing_id;
+                close_stale(program, req);
+        } else {
+                program->in_page_cache = program->present;
+        }
+        program->backing_id = 0;
+        fmt_close_fd(&program->backing_fd);
+        program->backing_fd = -1;
+        program->tier = FS_TIER_NONE;
+}
+
+bool fs_tier_is_cached(struct fs_program *program)
+{
+        struct fmt_digest key;
+        _cleanup_close_ int fd = -1;
+        jit_program_key(program->loaded, &key);
+        return cache_peek(program->shared->cache, &key, &fd, NULL) == 0;
+}
+
+/* Starts the compile, or joins the one that runs. */
+static int request(struct fs_program *program)
+{
+        int error = jit_session_request(
+                program->shared->session, program->loaded, fs_program_compiled, program);
+        if (error < 0) {
+                fmt_warning("/%s: compiling it cannot be started: %s", program->entry->path,
+                        strerror(-error));
+                return fs_tier_use_baseline(program, strerror(-error));
+        }
+        program->compiling = true;
+        return -EINPROGRESS;
+}
+
+int fs_tier_choose(struct fs_program *program, fuse_req_t req)
+{
+        if (fs_tier_load(program) < 0)
+                return fs_tier_use_baseline(program, "its program record cannot be used");
+        const char *unsupported = jit_program_unsupported(program->loaded);
+        if (unsupported != NULL)
+                return fs_tier_use_baseline(program, unsupported);
+        if (!program->compiling) {
+                int fd;
+                if (jit_session_lookup(program->shared->session, program->loaded, &fd) == 0)
+                        return fs_tier_use_native(program, fd, req);
+                int error = request(program);
+                if (error != -EINPROGRESS)
+                        return error;
+        }
+        /* Without a baseline there is nothing to lose patience for. */
+        if (program->shared->patience_ns == 0 && program->entry->baseline)
+                return fs_tier_use_baseline(
+                        program, "it is being compiled and -o patience=0 does not wait");
+        return -EINPROGRESS;
+}
