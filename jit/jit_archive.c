@@ -55,7 +55,15 @@ static int write_member(int fd, const char *name, const void *data, size_t size)
 
 static bool fits_header(const char *name)
 {
-        return strlen(name) < LONG_NAME && !strchr(name, '/') && *name;
+        return strlen(name) < LONG_NAME && *name;
+}
+
+static char *spell(const char *name)
+{
+        char *spelt = strdup(name);
+        for (char *c = spelt; c && *c; c++)
+                *c = *c == '/' ? JIT_ARCHIVE_SLASH : *c == '\n' ? '?' : *c;
+        return spelt;
 }
 
 /* Builds the table of long names and each member's header field. */
@@ -69,14 +77,15 @@ static int lay_out_names(
                 return -ENOMEM;
         long offset = 0;
         for (size_t i = 0; i < writer->n; i++) {
-                if (fits_header(names[i])) {
-                        snprintf(writer->names[i], sizeof writer->names[i], "%s/", names[i]);
+                _cleanup_free_ char *name = spell(names[i]);
+                if (!name)
+                        return -ENOMEM;
+                if (fits_header(name)) {
+                        snprintf(writer->names[i], sizeof writer->names[i], "%s/", name);
                         continue;
                 }
                 snprintf(writer->names[i], sizeof writer->names[i], "/%ld", offset);
-                for (const char *c = names[i]; *c; c++)
-                        fputc(*c == '\n' ? '?' : *c, stream);
-                fputs("/\n", stream);
+                fprintf(stream, "%s/\n", name);
                 offset = ftell(stream);
         }
         int failed = fclose(steal_pointer(&stream));
@@ -219,4 +228,11 @@ int jit_archive_next(
         ret->name = header->ar_name;
         ret->name_size = (size_t)(end - header->ar_name);
         return 1;
+}
+
+void jit_archive_restore_slashes(char *text)
+{
+        for (; *text; text++)
+                if (*text == JIT_ARCHIVE_SLASH)
+                        *text = '/';
 }

@@ -3,13 +3,19 @@
  * inputs of a link travel to the worker. ld.lld reads one with --whole-archive, and its messages
  * then say "(NAME)" of the member that they are about.
  *
- * Names longer than 15 bytes go into the table. A name is what a person sees; '/' within it is
- * kept, a newline becomes '?'. Not thread-safe per writer. */
+ * Names longer than 15 bytes go into the table. Of a name ld.lld would show only what stands behind
+ * its last '/', so that each '/' is written as JIT_ARCHIVE_SLASH, and whoever shows ld.lld's words
+ * puts it back. A newline becomes '?'. Not thread-safe per writer. */
 #ifndef JIT_ARCHIVE_H
 #define JIT_ARCHIVE_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#define JIT_ARCHIVE_SLASH '\1'
+
+/* Puts every '/' back into TEXT, in place. */
+void jit_archive_restore_slashes(char *text);
 
 struct jit_archive_writer;
 

@@ -9,6 +9,7 @@
 #ifndef JIT_CHECK_CODE_H
 #define JIT_CHECK_CODE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,8 +17,8 @@
 struct jit_code_range {
         uint64_t start, end;  /* [start, end) */
         const char *origin;   /* the input's name, or NULL */
-        const char *features; /* what this code may use beyond the target, "+avx2,…", or NULL; */
-        int is_native;        /* kept native: not looked at */
+        const char *features; /* what this code may use beyond the target, "+avx2,…", or NULL */
+        bool is_native;       /* kept native: not looked at */
 };
 
 struct jit_code_finding {

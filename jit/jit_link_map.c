@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jit_link_map.h"
 
+#include "jit_archive.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What ld.lld compiled itself out of member src/force.c is called
- * "/proc/self/fd/4(src/-.lto.force.c at 5636).o": this goes behind the last '/' of the name. */
+/* Begins the name of what ld.lld compiled itself. */
 static const char made_by_lto[] = "/-.lto.";
 
 struct module_name {
@@ -48,7 +49,7 @@ static int collect_names(
 }
 
 /* Cuts "STEM(MEMBER at OFFSET).o" or "ARCHIVE(MEMBER)" down to MEMBER. */
-static char *cut_member(char *file, int is_native)
+static char *cut_member(char *file, bool is_native)
 {
         char *member = strchr(file, '(');
         if (!member)
@@ -70,14 +71,17 @@ static void describe(
                 section = at;
         if (section)
                 *section = '\0';
-        char *lto = strstr(file, made_by_lto);
-        range->is_native = !lto && strchr(file, '(');
-        if (lto) {
-                char *rest = lto + sizeof made_by_lto - 1;
-                memmove(lto + 1, rest, strlen(rest) + 1);
+        bool by_lto = strstr(file, made_by_lto);
+        range->is_native = !by_lto && strchr(file, '(');
+        char *member = cut_member(file, range->is_native);
+        char *made_here = strstr(member, JIT_MADE_HERE);
+        if (made_here) {
+                *made_here = '\0';
+                range->is_native = false;
         }
-        range->origin = cut_member(file, range->is_native);
-        if (!lto)
+        jit_archive_restore_slashes(member);
+        range->origin = member;
+        if (range->is_native)
                 return;
         struct module_name wanted = {range->origin, ""};
         const struct module_name *found =

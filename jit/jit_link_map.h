@@ -4,13 +4,15 @@
  * The line of an input section reads
  *     VMA LMA Size Align <9 blanks>FILE:(SECTION)
  * in hexadecimal, where FILE is "ARCHIVE(MEMBER)" for a native member and
- * "ARCHIVE(MEMBER at OFFSET).o", with "-.lto." behind its last '/', for what ThinLTO made out of a
- * bitcode member. */
+ * "DIRECTORY/-.lto.STEM(MEMBER at OFFSET).o" for what ThinLTO made out of a bitcode member. In the
+ * second of two links such objects are members themselves: MEMBER then ends in JIT_MADE_HERE. */
 #ifndef JIT_LINK_MAP_H
 #define JIT_LINK_MAP_H
 
 #include "fmt_record.h"
 #include "jit_check_code.h"
+
+#define JIT_MADE_HERE " (compiled)"
 
 struct jit_link_map {
         struct jit_code_range *ranges; /* sorted by start, not overlapping */

@@ -165,13 +165,13 @@ static int name_members(const struct fmt_variant *variant, char ***names)
         if (r == 0)
                 r = fmt_strings_append(names, "record");
         for (size_t i = 0; i < variant->n_stubs && r == 0; i++) {
-                snprintf(name, sizeof name, "stub/%zu", i);
+                snprintf(name, sizeof name, "stub-%zu", i);
                 r = fmt_strings_append(names, name);
         }
         for (size_t i = 0; i < variant->recipe.n_options && r == 0; i++) {
                 if (!variant->recipe.options[i].has_file)
                         continue;
-                snprintf(name, sizeof name, "file/%zu", i);
+                snprintf(name, sizeof name, "file-%zu", i);
                 r = fmt_strings_append(names, name);
         }
         return r;

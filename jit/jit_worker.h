@@ -10,8 +10,8 @@
  *     3  job: ar archive of        7  eventfd: readable once 3, 4 and 5 are complete
  *          "job"       lines "key value", see jit_worker_job.h
  *          "record"    canonical JSON of a record that holds the chosen variant alone
- *          "stub/N"    the variant's Nth stub
- *          "file/N"    the file of the recipe's Nth option, where it takes one
+ *          "stub-N"    the variant's Nth stub
+ *          "file-N"    the file of the recipe's Nth option, where it takes one
  *
  * Members of 4 and 5 are called what fmt_input.name says, so that messages name the module. It is
  * started before its inputs are read, so that its start and the reading overlap.

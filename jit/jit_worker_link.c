@@ -142,9 +142,11 @@ static int link_in_two_steps(const struct jit_worker_tools *tools,
         if (r < 0)
                 return r;
         struct objects objects = {.prefix = prefix, .next = 1};
-        size_t more = count_more(prefix, count_modules(parts->variant));
-        r = jit_worker_rewrite(
-                parts->variant, run->inputs, false, more, replace_by_object, &objects, &inputs);
+        struct jit_worker_change change = {.replace = replace_by_object,
+                .context = &objects,
+                .n_more = count_more(prefix, count_modules(parts->variant)),
+                .made_here = true};
+        r = jit_worker_rewrite(parts->variant, run->inputs, false, &change, &inputs);
         if (r < 0)
                 return r;
         struct run second = {.inputs = &inputs, .opt = run->opt};

@@ -9,6 +9,7 @@
 #include "jit_check_code.h"
 #include "jit_clock.h"
 #include "jit_link_map.h"
+#include "jit_worker_blame.h"
 #include "jit_worker_link.h"
 #include "jit_worker_parts.h"
 #include "jit_worker_report.h"
@@ -107,7 +108,8 @@ static int check(
 /* ---- the work ---- */
 
 static int link_and_check(const struct jit_worker_tools *tools,
-        const struct jit_worker_parts *parts, bool small, struct jit_worker_report *report)
+        const struct jit_worker_parts *parts, bool small, struct jit_worker_report *report,
+        bool *ret_linked)
 {
         struct jit_worker_linked linked;
         free(steal_pointer(&report->reason));
@@ -115,10 +117,24 @@ static int link_and_check(const struct jit_worker_tools *tools,
         report->link_ns = jit_now_ns();
         report->compiled = linked.compiled;
         report->opt = linked.opt;
+        *ret_linked = r == 0;
         if (r == 0)
                 r = check(parts, tools->folder, report);
         report->check_ns = jit_now_ns();
         return r;
+}
+
+/* Puts the module that is to blame in front of the reason, if one is. */
+static void name_culprit(
+        const char *linker, const struct jit_worker_parts *parts, struct jit_worker_report *report)
+{
+        char *why = report->reason;
+        const char *culprit = jit_worker_blame(linker, parts);
+        if (culprit && asprintf(&report->reason, "module %s: %s", culprit,
+                               why ? why : "cannot be compiled") < 0)
+                report->reason = NULL;
+        if (culprit)
+                free(why);
 }
 
 static int work(char **argv, struct jit_worker_report *report)
@@ -145,9 +161,12 @@ static int work(char **argv, struct jit_worker_report *report)
         report->retarget_ns = jit_now_ns();
         if (r < 0)
                 return r;
-        r = link_and_check(&tools, &parts, false, report);
+        bool linked = false;
+        r = link_and_check(&tools, &parts, false, report, &linked);
         if (r == -EFBIG)
-                r = link_and_check(&tools, &parts, true, report);
+                r = link_and_check(&tools, &parts, true, report, &linked);
+        if (r == -EBADMSG && !linked)
+                name_culprit(tools.linker, &parts, report);
         return r;
 }
 

@@ -3,6 +3,7 @@
 
 #include "fmt_cleanup.h"
 #include "jit_archive.h"
+#include "jit_link_map.h"
 
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,10 +13,17 @@
 #define _cleanup_writer_ _cleanup_(jit_archive_abandonp)
 #define _cleanup_view_ _cleanup_(unmap)
 
+#define _cleanup_strings_ _cleanup_(free_strings)
+
 struct view {
         void *data;
         size_t size;
 };
+
+static void free_strings(char ***list)
+{
+        fmt_strings_free(*list);
+}
 
 static void unmap(struct view *view)
 {
@@ -99,7 +107,7 @@ static int load_record(struct jit_worker_parts *parts, const struct jit_archive_
         return 0;
 }
 
-/* "stub/N" or "file/N" becomes a file of its own. */
+/* "stub-N" or "file-N" becomes a file of its own. */
 static int load_file(struct jit_worker_parts *parts, const struct jit_archive_member *member)
 {
         char name[32];
@@ -107,11 +115,11 @@ static int load_file(struct jit_worker_parts *parts, const struct jit_archive_me
                 return -EBADMSG;
         memcpy(name, member->name, member->name_size);
         name[member->name_size] = '\0';
-        bool is_stub = strncmp(name, "stub/", 5) == 0;
+        bool is_stub = strncmp(name, "stub-", 5) == 0;
         size_t n = is_stub ? parts->variant->n_stubs : parts->variant->recipe.n_options;
         char *end;
         unsigned long index = strtoul(name + 5, &end, 10);
-        if (*end || index >= n || (!is_stub && strncmp(name, "file/", 5) != 0))
+        if (*end || index >= n || (!is_stub && strncmp(name, "file-", 5) != 0))
                 return -EBADMSG;
         struct jit_worker_file *file = is_stub ? &parts->stubs[index] : &parts->files[index];
         int r = jit_worker_file_new(name, file);
@@ -170,13 +178,38 @@ void jit_worker_parts_done(struct jit_worker_parts *parts)
         *parts = (struct jit_worker_parts){.inputs.fd = -1, .lazy.fd = -1};
 }
 
-/* Appends what becomes of one member: what REPLACE says, or what it was. */
+/* ---- writing an archive again ---- */
+
+static int append_name(char ***names, const struct fmt_input *input, bool made_here)
+{
+        const char *name = input ? input->name : "library";
+        if (!made_here || (input && input->kind != FMT_INPUT_MODULE))
+                return fmt_strings_append(names, name);
+        _cleanup_free_ char *marked = NULL;
+        if (asprintf(&marked, "%s%s", name, JIT_MADE_HERE) < 0)
+                return -ENOMEM;
+        return fmt_strings_append(names, marked);
+}
+
+static int name_members(const struct fmt_variant *variant, bool lazy,
+        const struct jit_worker_change *change, char ***names)
+{
+        int r = 0;
+        for (size_t i = 0; i < variant->n_inputs && r == 0; i++)
+                if (variant->inputs[i].lazy == lazy)
+                        r = append_name(names, &variant->inputs[i], change->made_here);
+        for (size_t i = 0; i < change->n_more && r == 0; i++)
+                r = append_name(names, NULL, change->made_here);
+        return r;
+}
+
+/* Appends what becomes of one member, or what it was. */
 static int append(struct jit_archive_writer *writer, const struct fmt_input *input,
-        const struct jit_archive_member *member, jit_worker_replacer *replace, void *context)
+        const struct jit_archive_member *member, const struct jit_worker_change *change)
 {
         _cleanup_free_ void *data = NULL;
         size_t size;
-        int r = replace(context, input, &data, &size);
+        int r = change->replace(change->context, input, &data, &size);
         if (r < 0)
                 return r;
         if (r > 0)
@@ -184,9 +217,8 @@ static int append(struct jit_archive_writer *writer, const struct fmt_input *inp
         return member ? jit_archive_append(writer, member->data, member->size) : -EBADMSG;
 }
 
-static int rewrite(struct jit_archive_writer *writer, const struct fmt_variant *variant,
-        const struct view *old, bool lazy, size_t n_more, jit_worker_replacer *replace,
-        void *context)
+static int write_members(struct jit_archive_writer *writer, const struct fmt_variant *variant,
+        const struct view *old, bool lazy, const struct jit_worker_change *change)
 {
         struct jit_archive_member member;
         size_t cursor = 0;
@@ -197,36 +229,30 @@ static int rewrite(struct jit_archive_writer *writer, const struct fmt_variant *
                 r = jit_archive_next(old->data, old->size, &cursor, &member);
                 if (r <= 0)
                         return r < 0 ? r : -EBADMSG;
-                r = append(writer, &variant->inputs[i], &member, replace, context);
+                r = append(writer, &variant->inputs[i], &member, change);
         }
-        for (size_t i = 0; i < n_more && r == 0; i++)
-                r = append(writer, NULL, NULL, replace, context);
+        for (size_t i = 0; i < change->n_more && r == 0; i++)
+                r = append(writer, NULL, NULL, change);
         return r;
 }
 
 int jit_worker_rewrite(const struct fmt_variant *variant, const struct jit_worker_file *archive,
-        bool lazy, size_t n_more, jit_worker_replacer *replace, void *context,
-        struct jit_worker_file *ret)
+        bool lazy, const struct jit_worker_change *change, struct jit_worker_file *ret)
 {
-        _cleanup_free_ const char **names = calloc(variant->n_inputs + n_more + 1, sizeof *names);
+        _cleanup_strings_ char **names = NULL;
         _cleanup_writer_ struct jit_archive_writer *writer = NULL;
         _cleanup_view_ struct view old = {0};
-        size_t n = 0;
-        if (!names)
-                return -ENOMEM;
-        for (size_t i = 0; i < variant->n_inputs; i++)
-                if (variant->inputs[i].lazy == lazy)
-                        names[n++] = variant->inputs[i].name;
-        for (size_t i = 0; i < n_more; i++)
-                names[n++] = "lazy.o";
-        int r = map(archive->fd, &old);
+        int r = name_members(variant, lazy, change, &names);
+        if (r == 0)
+                r = map(archive->fd, &old);
         if (r == 0)
                 r = jit_worker_file_new("inputs", ret);
         if (r < 0)
                 return r;
-        r = jit_archive_begin(ret->fd, names, n, &writer);
+        r = jit_archive_begin(
+                ret->fd, (const char *const *)names, fmt_strings_count(names), &writer);
         if (r == 0)
-                r = rewrite(writer, variant, &old, lazy, n_more, replace, context);
+                r = write_members(writer, variant, &old, lazy, change);
         if (r == 0)
                 r = jit_archive_end(steal_pointer(&writer));
         if (r < 0)

@@ -121,13 +121,12 @@ static int take_answers(struct jit_worker_parts *parts, int fd, char **ret_reaso
 {
         struct answers answers = {.ret_reason = ret_reason};
         struct jit_worker_file inputs = {.fd = -1}, lazy = {.fd = -1};
+        struct jit_worker_change change = {.replace = replace_by_answer, .context = &answers};
         int r = jit_bitcode_map(fd, &answers.view.data, &answers.view.size);
         if (r == 0)
-                r = jit_worker_rewrite(parts->variant, &parts->inputs, false, 0, replace_by_answer,
-                        &answers, &inputs);
+                r = jit_worker_rewrite(parts->variant, &parts->inputs, false, &change, &inputs);
         if (r == 0 && parts->lazy.fd >= 0)
-                r = jit_worker_rewrite(
-                        parts->variant, &parts->lazy, true, 0, replace_by_answer, &answers, &lazy);
+                r = jit_worker_rewrite(parts->variant, &parts->lazy, true, &change, &lazy);
         unmap(&answers.view);
         if (r < 0) {
                 jit_worker_file_done(&inputs);

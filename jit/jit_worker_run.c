@@ -2,10 +2,12 @@
 #include "jit_worker_run.h"
 
 #include "fmt_cleanup.h"
+#include "jit_archive.h"
 
 #include <ctype.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -46,6 +48,17 @@ static char *drain(int fd)
         }
 }
 
+/* "/proc/self/fd/4(src/force.c)" tells a person less than "(src/force.c)". */
+static void drop_descriptors(char *text)
+{
+        static const char prefix[] = "/proc/self/fd/";
+        for (char *at; (at = strstr(text, prefix));) {
+                char *end = at + strlen(prefix);
+                end += strspn(end, "0123456789");
+                memmove(at, end, strlen(end) + 1);
+        }
+}
+
 /* The first error in MESSAGES and the line that tells where, on one line. */
 static char *pick_error(const char *messages)
 {
@@ -64,10 +77,20 @@ static char *pick_error(const char *messages)
                 end = strchr(end + 1, '\n');
         if (end)
                 *end = '\0';
+        jit_archive_restore_slashes(text);
+        drop_descriptors(text);
         for (char *c = text; *c; c++)
                 if (iscntrl((unsigned char)*c))
                         *c = ' ';
         return text;
+}
+
+/* The words that LLVM, libstdc++ and ld.so find for a lack of memory. */
+static bool speaks_of_memory(const char *messages)
+{
+        return strstr(messages, "out of memory") || strstr(messages, "bad_alloc") ||
+               strstr(messages, "annot allocate memory") ||
+               strstr(messages, "failed to map segment");
 }
 
 /* NAME is how PROGRAM is called. */
@@ -78,8 +101,7 @@ static int judge(int status, const char *name, const char *messages, char **ret_
         _cleanup_free_ char *error = pick_error(messages);
         int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
         int r = -EBADMSG;
-        if (number == SIGKILL ||
-                (messages && (strstr(messages, "bad_alloc") || strstr(messages, "out of memory"))))
+        if (number == SIGKILL || (messages && speaks_of_memory(messages)))
                 r = -ENOMEM;
         if (number == SIGXCPU)
                 r = -ETIMEDOUT;

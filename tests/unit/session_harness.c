@@ -33,6 +33,7 @@ void harness_open(struct session_harness *harness, struct sample_image *image,
 void harness_close(struct session_harness *harness)
 {
         jit_session_free(harness->session, true);
+        EXPECT(harness->is_shared || harness_count_files(harness, "jobs") == 0);
         jit_target_free(harness->target);
         cache_close(harness->cache);
 }
@@ -75,6 +76,9 @@ void harness_ask(struct session_harness *harness, const char *path, struct harne
         while (!wait.done)
                 pthread_cond_wait(&wait.changed, &wait.lock);
         pthread_mutex_unlock(&wait.lock);
+        /* What follows the answer: publishing, keeping results of modules. */
+        while (jit_session_state(harness->session, program, NULL) == JIT_RUNNING)
+                usleep(1000);
         jit_program_free(program);
 }
 

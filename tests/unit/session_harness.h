@@ -23,6 +23,7 @@ struct session_harness {
         struct cache *cache;
         struct jit_target *target;
         struct jit_session *session;
+        bool is_shared; /* another process uses the cache at the same time */
 };
 
 /* The spawner must be there before any thread: call this first in main. */
@@ -33,6 +34,7 @@ struct jit_spawner *harness_spawner(void);
 void harness_open(struct session_harness *harness, struct sample_image *image,
         struct jit_spawner *spawner, const char *cache_name, const char *target,
         const struct jit_options *options);
+/* Also checks that no scratch folder is left. */
 void harness_close(struct session_harness *harness);
 
 /* One request, awaited. */

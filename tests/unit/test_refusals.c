@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is not as its record promises is not served, and the reason says so. */
+#include "session_harness.h"
+
+#include "fmt_cleanup.h"
+#include "jit_spawner.h"
+
+#include <string.h>
+
+#define PROMISED (UINT64_C(1) << 20)
+
+static const char hello[] = "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }\n";
+static const char library[] = "int answer(void) { return 42; }\nint other(void) { return 1; }\n";
+/* Enough work on vectors for the compiler to use what it is allowed to. */
+static const char vectors[] = "void scale(float *x, int n)\n"
+                              "{ for (int i = 0; i < n; i++) x[i] = x[i] * 2 + 1; }\n";
+static const char vector_main[] = "#include <stdio.h>\nvoid scale(float *, int);\n"
+                                  "float x[100] = {1};\n"
+                                  "int main(void) { scale(x, 100); printf(\"%g\\n\", x[0]);"
+                                  " return 0; }\n";
+
+/* Small programs that each go wrong, or nearly, in one way. */
+static void add_programs(struct sample_image *image)
+{
+        struct fmt_record *record = sample_record(image, FMT_OUTPUT_SHARED);
+        sample_module(image, record, "answer.c", library, "", false);
+        EXPECT(fmt_strings_append(&record->variants[0].exports, "answer") == 0);
+        sample_program(image, record, "lib/exports-more", PROMISED);
+
+        record = sample_record(image, FMT_OUTPUT_SHARED);
+        sample_module(image, record, "answer.c", library, "", false);
+        EXPECT(fmt_strings_append(&record->variants[0].exports, "answer") == 0);
+        EXPECT(fmt_strings_append(&record->variants[0].exports, "missing") == 0);
+        EXPECT(fmt_strings_append(&record->variants[0].exports, "other") == 0);
+        sample_program(image, record, "lib/exports-less", PROMISED);
+
+        record = sample_record(image, FMT_OUTPUT_SHARED);
+        sample_module(image, record, "answer.c", library, "", false);
+        EXPECT(fmt_strings_append(&record->variants[0].exports, "answer") == 0);
+        EXPECT(fmt_strings_append(&record->variants[0].exports, "other") == 0);
+        sample_program(image, record, "lib/right", PROMISED);
+
+        record = sample_record(image, FMT_OUTPUT_PIE);
+        sample_module(image, record, "hello.c", hello, "", false);
+        EXPECT(fmt_strings_append(&record->variants[0].exports, "not_there") == 0);
+        sample_program(image, record, "bin/exports-less", PROMISED);
+
+        record = sample_record(image, FMT_OUTPUT_PIE);
+        sample_module(image, record, "hello.c", hello, "", false);
+        sample_program(image, record, "bin/too-large", 4096);
+
+        record = sample_record(image, FMT_OUTPUT_PIE);
+        sample_module(image, record, "main.c", vector_main, "", false);
+        sample_module(image, record, "src/scale.c", vectors, "-mavx2", true);
+        sample_program(image, record, "bin/beyond", PROMISED);
+
+        record = sample_record(image, FMT_OUTPUT_PIE);
+        sample_module(image, record, "main.c", vector_main, "", false);
+        sample_module(image, record, "src/scale.c", vectors, "-mavx2", true)->module.extras =
+                strdup("+avx,+avx2");
+        sample_program(image, record, "bin/asked-for", PROMISED);
+
+        record = sample_record(image, FMT_OUTPUT_PIE);
+        sample_module(image, record, "main.c", vector_main, "", false);
+        sample_native(image, record, "scale.o", vectors, "-mavx2");
+        sample_program(image, record, "bin/native-beyond", PROMISED);
+
+        record = sample_record(image, FMT_OUTPUT_PIE);
+        sample_module(image, record, "hello.c", hello, "", false);
+        sample_module(image, record, "answer.c", library, "", false);
+        sample_bytes(image, record, "src/garbage.c", "BC\xc0\xde not bitcode at all", 24);
+        sample_program(image, record, "bin/garbage", PROMISED);
+
+        record = sample_record(image, FMT_OUTPUT_PIE);
+        sample_module(image, record, "main.c", vector_main, "", false);
+        sample_program(image, record, "bin/undefined", PROMISED);
+}
+
+/* PATH is refused with ERROR, and the reason holds EXPECTED. */
+static void expect_refusal(
+        struct session_harness *harness, const char *path, int error, const char *expected)
+{
+        struct harness_answer answer;
+        harness_ask(harness, path, &answer);
+        if (answer.error != error || !answer.reason || !strstr(answer.reason, expected)) {
+                fprintf(stderr, "%s: %d (%s), expected %d (…%s…)\n", path, answer.error,
+                        answer.reason ? answer.reason : "no reason", error, expected);
+                exit(1);
+        }
+        EXPECT(answer.fd < 0);
+        harness_answer_done(&answer);
+}
+
+static void expect_success(struct session_harness *harness, const char *path)
+{
+        struct harness_answer answer;
+        harness_ask(harness, path, &answer);
+        if (answer.error < 0)
+                fprintf(stderr, "%s: %s\n", path, answer.reason);
+        EXPECT(answer.error == 0);
+        harness_answer_done(&answer);
+}
+
+int main(void)
+{
+        struct jit_spawner *spawner = harness_spawner();
+        struct sample_image image;
+        struct session_harness harness;
+        sample_image_open(&image);
+        add_programs(&image);
+        sample_image_close(&image);
+        harness_open(&harness, &image, spawner, "cache", "x86-64-v2", NULL);
+
+        expect_refusal(&harness, "lib/exports-more", -EBADMSG, "exports other");
+        expect_refusal(&harness, "lib/exports-less", -EBADMSG, "does not export missing");
+        expect_success(&harness, "lib/right");
+        expect_refusal(&harness, "bin/exports-less", -EBADMSG, "does not export not_there");
+        expect_refusal(&harness, "bin/too-large", -EFBIG, "4096");
+        expect_refusal(&harness, "bin/beyond", -EBADMSG, "src/scale.c");
+        expect_refusal(&harness, "bin/beyond", -EBADMSG, "needs avx");
+        expect_success(&harness, "bin/asked-for");
+        expect_success(&harness, "bin/native-beyond");
+        expect_refusal(&harness, "bin/garbage", -EBADMSG, "src/garbage.c");
+        expect_refusal(&harness, "bin/undefined", -EBADMSG, "undefined symbol: scale");
+
+        EXPECT(harness_counter(&harness, CACHE_COMPILES) == 3);
+        EXPECT(harness_counter(&harness, CACHE_COMPILES_FAILED) == 7);
+        harness_close(&harness);
+        sample_image_done(&image);
+        jit_spawner_stop(spawner);
+        return 0;
+}

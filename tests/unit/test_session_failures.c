@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whatever happens to a worker, those who wait get an answer, nothing stays behind, and the next
+ * session compiles as if nothing had been. */
+#include "session_harness.h"
+
+#include "fmt_cleanup.h"
+#include "jit_spawner.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define PROMISED (UINT64_C(1) << 20)
+
+static const char source[] = "#include <stdio.h>\n"
+                             "int main(void) { printf(\"hello\\n\"); return 0; }\n";
+
+static void add_program(struct sample_image *image, const char *path)
+{
+        struct fmt_record *record = sample_record(image, FMT_OUTPUT_PIE);
+        sample_module(image, record, path, source, "", false);
+        sample_program(image, record, path, PROMISED);
+}
+
+struct asking {
+        struct session_harness *harness;
+        const char *path;
+        struct harness_answer answer;
+        pthread_t thread;
+};
+
+static void *ask_in_thread(void *context)
+{
+        struct asking *asking = context;
+        harness_ask(asking->harness, asking->path, &asking->answer);
+        return NULL;
+}
+
+static void start_asking(struct asking *asking, struct session_harness *harness, const char *path)
+{
+        *asking = (struct asking){.harness = harness, .path = path};
+        EXPECT(pthread_create(&asking->thread, NULL, ask_in_thread, asking) == 0);
+}
+
+static bool speaks_of(const char *process, const char *folder)
+{
+        char path[300], text[8192];
+        snprintf(path, sizeof path, "/proc/%s/cmdline", process);
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+        return n > 0 && strcmp(text, "xaas-worker") == 0 &&
+               memmem(text, (size_t)n, folder, strlen(folder));
+}
+
+/* Waits for the worker of HARNESS and returns its process id; 0 if there is none and not WAIT. */
+static pid_t find_worker(struct session_harness *harness, bool wait)
+{
+        do {
+                DIR *processes = opendir("/proc");
+                pid_t found = 0;
+                for (struct dirent *entry; !found && (entry = readdir(processes));)
+                        if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
+                                speaks_of(entry->d_name, harness->image->folder))
+                                found = (pid_t)atoi(entry->d_name);
+                closedir(processes);
+                if (found)
+                        return found;
+                usleep(1000);
+        } while (wait);
+        return 0;
+}
+
+static void expect_recovery(struct sample_image *image, struct jit_spawner *spawner)
+{
+        struct session_harness harness;
+        harness_open(&harness, image, spawner, "cache", NULL, NULL);
+        _cleanup_free_ char *output = harness_ask_and_run(&harness, "bin/hello");
+        EXPECT(strcmp(output, "hello\n") == 0);
+        uint64_t freed;
+        EXPECT(cache_clear(harness.cache, true, &freed) == 0);
+        harness_close(&harness);
+}
+
+static void test_killed(struct sample_image *image, struct jit_spawner *spawner)
+{
+        struct session_harness harness;
+        struct asking asking;
+        harness_open(&harness, image, spawner, "cache", NULL, NULL);
+        start_asking(&asking, &harness, "bin/hello");
+        kill(find_worker(&harness, true), SIGKILL);
+        pthread_join(asking.thread, NULL);
+        EXPECT(asking.answer.error == -ENOMEM && strstr(asking.answer.reason, "killed"));
+        EXPECT(harness_count_files(&harness, "objects") == 0);
+        struct jit_program *program = harness_load(&harness, "bin/hello");
+        char *reason;
+        EXPECT(jit_session_state(harness.session, program, &reason) == JIT_FAILED);
+        EXPECT(reason && strstr(reason, "killed"));
+        free(reason);
+        jit_program_free(program);
+        harness_answer_done(&asking.answer);
+        harness_close(&harness);
+        EXPECT(find_worker(&harness, false) == 0);
+        expect_recovery(image, spawner);
+}
+
+static void test_hanging(struct sample_image *image, struct jit_spawner *spawner)
+{
+        struct session_harness harness;
+        struct asking asking;
+        struct jit_options options = {.deadline_s = 1};
+        harness_open(&harness, image, spawner, "cache", NULL, &options);
+        start_asking(&asking, &harness, "bin/hello");
+        kill(find_worker(&harness, true), SIGSTOP);
+        pthread_join(asking.thread, NULL);
+        EXPECT(asking.answer.error == -ETIMEDOUT && strstr(asking.answer.reason, "deadline"));
+        harness_answer_done(&asking.answer);
+        harness_close(&harness);
+        EXPECT(find_worker(&harness, false) == 0);
+        expect_recovery(image, spawner);
+}
+
+static void test_called_off(struct sample_image *image, struct jit_spawner *spawner)
+{
+        struct session_harness harness;
+        struct asking running, queued;
+        struct jit_options options = {.workers = 1};
+        harness_open(&harness, image, spawner, "cache", NULL, &options);
+        start_asking(&running, &harness, "bin/hello");
+        kill(find_worker(&harness, true), SIGSTOP);
+        start_asking(&queued, &harness, "bin/other");
+        struct jit_program *program = harness_load(&harness, "bin/other");
+        while (jit_session_state(harness.session, program, NULL) != JIT_RUNNING)
+                usleep(1000);
+        jit_program_free(program);
+        jit_session_free(harness.session, false);
+        pthread_join(running.thread, NULL);
+        pthread_join(queued.thread, NULL);
+        EXPECT(running.answer.error == -ECANCELED && queued.answer.error == -ECANCELED);
+        harness_answer_done(&running.answer);
+        harness_answer_done(&queued.answer);
+        EXPECT(harness_count_files(&harness, "jobs") == 0);
+        EXPECT(find_worker(&harness, false) == 0);
+        jit_target_free(harness.target);
+        cache_close(harness.cache);
+        expect_recovery(image, spawner);
+}
+
+static void test_out_of_memory(struct sample_image *image, struct jit_spawner *spawner)
+{
+        struct session_harness harness;
+        struct harness_answer answer;
+        struct jit_options options = {.memory_limit = UINT64_C(150) << 20};
+        harness_open(&harness, image, spawner, "cache", NULL, &options);
+        harness_ask(&harness, "bin/hello", &answer);
+        EXPECT(answer.error == -ENOMEM && strstr(answer.reason, "memory"));
+        harness_answer_done(&answer);
+        harness_close(&harness);
+        expect_recovery(image, spawner);
+}
+
+/* A cache without room: the program is served all the same. */
+static void test_disk_full(struct sample_image *image, struct jit_spawner *spawner)
+{
+        struct session_harness harness;
+        _cleanup_free_ char *folder = NULL;
+        EXPECT(asprintf(&folder, "%s/small", image->folder) > 0);
+        EXPECT(mkdir(folder, 0700) == 0);
+        if (mount("tmpfs", folder, "tmpfs", 0, "size=256k,mode=0700") < 0) {
+                printf("not root: a full disk is not tried\n");
+                return;
+        }
+        harness_open(&harness, image, spawner, "small/cache", NULL, NULL);
+        char command[4096];
+        snprintf(command, sizeof command, "cat /dev/zero >%s/filler 2>/dev/null; true", folder);
+        EXPECT(system(command) == 0);
+        _cleanup_free_ char *output = harness_ask_and_run(&harness, "bin/hello");
+        EXPECT(strcmp(output, "hello\n") == 0);
+        struct cache_stats stats;
+        EXPECT(cache_stats(harness.cache, &stats) == 0 && stats.objects == 0);
+        harness_close(&harness);
+        EXPECT(umount2(folder, MNT_DETACH) == 0);
+}
+
+/* Two processes, one cache: one compile. */
+static void test_two_processes(struct sample_image *image)
+{
+        struct session_harness harness;
+        int ready[2];
+        char byte;
+        EXPECT(pipe(ready) == 0);
+        pid_t children[2];
+        for (int i = 0; i < 2; i++) {
+                children[i] = fork();
+                EXPECT(children[i] >= 0);
+                if (children[i] > 0)
+                        continue;
+                close(ready[1]);
+                struct jit_spawner *spawner = harness_spawner();
+                harness_open(&harness, image, spawner, "both", NULL, NULL);
+                harness.is_shared = true;
+                EXPECT(read(ready[0], &byte, 1) == 0);
+                free(harness_ask_and_run(&harness, "bin/hello"));
+                harness_close(&harness);
+                jit_spawner_stop(spawner);
+                _exit(0);
+        }
+        close(ready[0]);
+        close(ready[1]);
+        for (int i = 0; i < 2; i++) {
+                int status;
+                EXPECT(waitpid(children[i], &status, 0) == children[i] && status == 0);
+        }
+        struct cache_options where = {0};
+        _cleanup_free_ char *folder = NULL;
+        EXPECT(asprintf(&folder, "%s/both", image->folder) > 0);
+        where.directory = folder;
+        struct cache_stats stats;
+        EXPECT(cache_open(&where, &harness.cache) == 0 && cache_stats(harness.cache, &stats) == 0);
+        EXPECT(stats.counters[CACHE_COMPILES] == 1 && stats.objects == 1);
+        cache_close(harness.cache);
+}
+
+int main(void)
+{
+        struct sample_image image;
+        sample_image_open(&image);
+        add_program(&image, "bin/hello");
+        add_program(&image, "bin/other");
+        sample_image_close(&image);
+        test_two_processes(&image);
+        struct jit_spawner *spawner = harness_spawner();
+        test_killed(&image, spawner);
+        test_hanging(&image, spawner);
+        test_called_off(&image, spawner);
+        test_out_of_memory(&image, spawner);
+        test_disk_full(&image, spawner);
+        sample_image_done(&image);
+        jit_spawner_stop(spawner);
+        return 0;
+}
