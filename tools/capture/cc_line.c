@@ -52,6 +52,17 @@ static enum input classify(const char *path, const char *language)
         return dot && is_one_of(dot + 1, plain) ? INPUT_PLAIN : INPUT_OBJECT;
 }
 
+/* Clang makes a precompiled header of it, with or without -c. */
+static bool is_header(const char *path, const char *language)
+{
+        static const char *const endings[] = {
+                "h", "hh", "hpp", "H", "hxx", "hp", "h++", "tcc", NULL};
+        const char *dot = strrchr(capture_base_name(path), '.');
+        if (language && strcmp(language, "none") != 0)
+                return strstr(language, "-header") != NULL;
+        return dot && is_one_of(dot + 1, endings);
+}
+
 static int add_source(struct cc_line *line, size_t word, const char *language)
 {
         enum input input = classify(line->words[word], language);
@@ -153,6 +164,7 @@ static int read_words(struct cc_line *line)
                 const char *word = line->words[i];
                 if (only_flags || word[0] != '-' || word[1] == 0) {
                         inputs = true;
+                        links = links && !is_header(word, language);
                         int r = add_source(line, i, language);
                         if (r < 0)
                                 return r;

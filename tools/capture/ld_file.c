@@ -259,6 +259,16 @@ int ld_file_member(struct ld_file *file, size_t index, const struct ld_member **
         return 0;
 }
 
+bool ld_member_is(const struct ld_member *member, const char *name)
+{
+        if (strcmp(capture_base_name(name), member->name) != 0)
+                return false;
+        if (!member->path || !strchr(name, '/'))
+                return true;
+        size_t length = strlen(name), whole = strlen(member->path);
+        return whole >= length && strcmp(member->path + whole - length, name) == 0;
+}
+
 bool ld_file_defines(const struct ld_file *file, size_t index, const char *symbol)
 {
         for (size_t i = 0; i < file->n_symbols; i++)

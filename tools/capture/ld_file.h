@@ -46,6 +46,10 @@ void ld_file_free(struct ld_file *file);
 /* Fills in the data of member INDEX (a thin archive's are read when asked for). */
 int ld_file_member(struct ld_file *file, size_t index, const struct ld_member **ret);
 
+/* Whether NAME, as a linker prints it, is MEMBER's: GNU ld gives the last component, ld.lld what
+ * a thin archive says. */
+bool ld_member_is(const struct ld_member *member, const char *name);
+
 /* Whether member INDEX defines SYMBOL, by the archive's index. */
 bool ld_file_defines(const struct ld_file *file, size_t index, const char *symbol);
 

@@ -160,8 +160,8 @@ static int read_files(struct closure *closure, const struct ld_taken_list *taken
                                 m < closure->archives[a]->n_members &&
                                 strcmp(closure->archives[a]->path, taken->items[i].path) == 0;
                                 m++)
-                                if (strcmp(closure->archives[a]->members[m].name,
-                                            taken->items[i].member) == 0)
+                                if (ld_member_is(&closure->archives[a]->members[m],
+                                            taken->items[i].member))
                                         closure->in[a][m] = true;
         return 0;
 }

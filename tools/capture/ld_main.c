@@ -140,6 +140,22 @@ static bool has_bitcode(const char *path)
         return fd >= 0 && fmt_elf_find_section(fd, FMT_ELF_BITCODE_SECTION, &offset, &size) == 0;
 }
 
+/* Options after which the object is more than its parts; compilers pass others out of habit. */
+static bool changes_parts(const struct jit_link_line *line)
+{
+        static const char *const harmless[] = {"--build-id", "--hash-style=", "--eh-frame-hdr",
+                "--no-eh-frame-hdr", "-z ", "-O", "--export-dynamic", "--relax", "--no-relax",
+                "--strip-debug", "--entry=", "--no-gc-sections", NULL};
+        for (size_t i = 0; i < line->n_options; i++) {
+                const char *const *known = harmless;
+                while (*known && strncmp(line->options[i].text, *known, strlen(*known)) != 0)
+                        known++;
+                if (!*known)
+                        return true;
+        }
+        return *line->native_reasons != NULL;
+}
+
 /* `ld -r` concatenates the bitcode of its inputs into something that is none. Put the list of
  * parts in its place; a later link takes the parts instead of the object. Where the parts say
  * less than the object does (options that rename or hide symbols), the object stays alone. */
@@ -149,8 +165,7 @@ static int record_object(const struct link *link, int error)
         if (!has_bitcode(output))
                 return 0;
         const char *off = getenv(LD_OFF_VARIABLE);
-        bool changed = link->line->n_options > 0 || *link->line->native_reasons || error < 0 ||
-                       (off && *off);
+        bool changed = changes_parts(link->line) || error < 0 || (off && *off);
         _cleanup_(ld_record_done) struct ld_record record = {0};
         _cleanup_free_ void *data = NULL;
         size_t size = 0;

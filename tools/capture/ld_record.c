@@ -207,7 +207,7 @@ static int add_taken_member(struct ld_record *record, const struct ld_taken_list
                 rank += equal && i < item;
         }
         for (size_t i = 0; i < archive->n_members; i++) {
-                if (strcmp(archive->members[i].name, wanted->member) != 0)
+                if (!ld_member_is(&archive->members[i], wanted->member))
                         continue;
                 if (wanted->symbol && ld_file_defines(archive, i, wanted->symbol))
                         chosen = i;
@@ -222,7 +222,7 @@ static int add_taken_member(struct ld_record *record, const struct ld_taken_list
                             ld_file_defines(archive, chosen, wanted->symbol));
         size_t seen = 0;
         for (size_t i = 0; i < archive->n_members; i++) {
-                if (strcmp(archive->members[i].name, wanted->member) != 0)
+                if (!ld_member_is(&archive->members[i], wanted->member))
                         continue;
                 bool mine = chosen == SIZE_MAX ? seen == rank : i == chosen;
                 if (sure ? mine : rank == 0) {

@@ -118,15 +118,17 @@ static int run_bfd(
         return 0;
 }
 
-static int run_lld(
-        const char *path, char *const *words, struct ld_taken_list *ret_taken, int *ret_error)
+/* REASONS is a path: ld.lld replaces the file rather than writing into it. */
+static int run_traced(const char *path, char *const *words, const char *reasons,
+        struct ld_taken_list *ret_taken, int *ret_error)
 {
         _cleanup_(free_words) char **command = NULL;
-        _cleanup_free_ char *trace = NULL, *reasons = NULL;
-        _cleanup_close_ int fd = memfd_create("reasons", 0); /* inherited by the linker */
-        if (fd < 0)
-                return -errno;
-        int r = build(path, words, "--why-extract=", fd, &command);
+        _cleanup_free_ char *trace = NULL, *option = NULL, *text = NULL;
+        if (asprintf(&option, "--why-extract=%s", reasons) < 0)
+                return -ENOMEM;
+        int r = build(path, words, NULL, -1, &command);
+        if (r == 0)
+                r = fmt_strings_append(&command, option);
         if (r == 0)
                 r = fmt_strings_append(&command, "--trace");
         if (r < 0)
@@ -137,10 +139,25 @@ static int run_lld(
                         fputs(trace, stdout);
                 return status;
         }
-        *ret_error = read_descriptor(fd, &reasons);
+        *ret_error = read_path(reasons, &text);
         if (*ret_error == 0)
-                *ret_error = ld_taken_from_trace(trace, reasons, traces(words), ret_taken);
+                *ret_error = ld_taken_from_trace(trace, text, traces(words), ret_taken);
         return 0;
+}
+
+static int run_lld(
+        const char *path, char *const *words, struct ld_taken_list *ret_taken, int *ret_error)
+{
+        _cleanup_free_ char *folder = NULL, *reasons = NULL;
+        int r = capture_scratch(&folder);
+        if (r < 0)
+                return r;
+        if (asprintf(&reasons, "%s/reasons", folder) < 0)
+                r = -ENOMEM;
+        else
+                r = run_traced(path, words, reasons, ret_taken, ret_error);
+        capture_scratch_remove(folder);
+        return r;
 }
 
 static int run_other(const char *path, char *const *words)
