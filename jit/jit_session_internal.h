@@ -61,9 +61,6 @@ struct jit_program {
 
 struct jit_program *jit_program_reference(const struct jit_program *program);
 
-/* Looks through all keys, without counting. 0 and a descriptor, or -ENOENT. */
-int jit_program_peek(struct jit_session *session, const struct jit_program *program, int *ret_fd);
-
 /* ---- jit_compile.c ---- */
 
 struct jit_compile;

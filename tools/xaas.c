@@ -17,6 +17,7 @@ static const struct {
         {"pack", tool_pack, "turn a root file system into an image"},
         {"inspect", tool_inspect, "tell what a file holds, and what stayed native"},
         {"cache", tool_cache, "show, check, shrink or empty the cache of compiled programs"},
+        {"prewarm", tool_prewarm, "compile the programs of an image ahead of time"},
         {"host", tool_host, "show what programs are compiled for on this machine"},
         {NULL, NULL, NULL},
 };
