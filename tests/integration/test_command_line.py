@@ -17,7 +17,7 @@ def refused(t, *words):
 
 def test_help_lists_commands(t):
     help_text = t.run([XAAS, "--help"]).stdout
-    for command in ("cache", "host"):
+    for command in ("cache", "host", "prewarm"):
         t.contains(help_text, f"\n  {command} ")
         t.contains(t.run([XAAS, command, "--help"]).stdout, f"usage: xaas {command}")
     t.contains(t.run([XAAS, "--version"]).stdout, "xaas 0.")

@@ -17,7 +17,7 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
-enum { OPTION_CACHE = 1, OPTION_TARGET, OPTION_VARIANT, OPTION_JOBS, OPTION_JSON };
+enum { OPTION_CACHE = 1, OPTION_TARGET, OPTION_VARIANT, OPTION_JOBS, OPTION_JSON, OPTION_VERBOSE };
 
 static const struct tool_option options[] = {
         {OPTION_CACHE, 0, "cache", "DIR", "the cache, instead of $XAASFS_CACHE or ~/.cache/xaasfs"},
@@ -26,6 +26,7 @@ static const struct tool_option options[] = {
         {OPTION_VARIANT, 0, "variant", "NAME", "of programs that have several; as for xaasfs"},
         {OPTION_JOBS, 'j', "jobs", "N", "use N cores; default: all that this process may use"},
         {OPTION_JSON, 0, "json", NULL, "print one JSON object"},
+        {OPTION_VERBOSE, 'v', "verbose", NULL, "say of each compile where its time went"},
         {0},
 };
 
@@ -35,6 +36,7 @@ struct request {
         const char *cache;
         const char *target;
         bool json;
+        bool verbose;
         struct jit_options how;
 };
 
@@ -222,6 +224,8 @@ static int prewarm_image(const struct request *request)
         struct timespec start;
         int r;
 
+        if (!request->verbose)
+                fmt_log_setup("xaas", FMT_LOG_WARNING);
         clock_gettime(CLOCK_MONOTONIC, &start);
         r = lay_ground(request, &ground);
         if (r < 0)
@@ -278,6 +282,9 @@ static int parse(struct tool_line *line, struct request *ret)
                         break;
                 case OPTION_JSON:
                         ret->json = true;
+                        break;
+                case OPTION_VERBOSE:
+                        ret->verbose = true;
                         break;
                 case OPTION_JOBS:
                         if (tool_parse_number(value, 1, 4096, &number) < 0)
