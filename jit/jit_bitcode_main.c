@@ -8,6 +8,7 @@
 
 #include <getopt.h>
 #include <llvm-c/ErrorHandling.h>
+#include <llvm-c/Target.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -159,6 +160,12 @@ int main(int argc, char **argv)
                 _exit(JIT_BITCODE_BOX_STATUS);
         }
         LLVMInstallFatalErrorHandler(give_up);
+        /* For assembly outside of functions: symbols that it uses must not be renamed, and only an
+         * assembler can tell which those are. */
+        LLVMInitializeX86TargetInfo();
+        LLVMInitializeX86Target();
+        LLVMInitializeX86TargetMC();
+        LLVMInitializeX86AsmParser();
         /* Not exit(): LLVM's destructors have nothing left to do for us. */
         _exit(work(&job));
 }

@@ -196,6 +196,11 @@ int jit_bitcode_to_normal_form(
         memset(ret, 0, sizeof(*ret));
         if (r < 0)
                 return r;
+        if (jit_bitcode_includes_files(module)) {
+                *ret_reason = strdup("its assembly takes in other files (.incbin, .include), which "
+                                     "are not there when it is compiled for a host");
+                return *ret_reason ? -EBADMSG : -ENOMEM;
+        }
         r = neutralise(module, &bodies, ret);
         bodies_done(&bodies);
         if (r < 0)

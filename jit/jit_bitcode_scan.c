@@ -106,6 +106,36 @@ bool jit_bitcode_module_asm_needs_baseline(LLVMModuleRef module)
         return false;
 }
 
+static bool names_a_file(const char *text, size_t size)
+{
+        return memmem(text, size, ".incbin", 7) || memmem(text, size, ".include", 8);
+}
+
+static bool call_names_a_file(LLVMValueRef call)
+{
+        LLVMValueRef callee = LLVMGetCalledValue(call);
+        size_t size;
+
+        if (!LLVMIsAInlineAsm(callee))
+                return false;
+        const char *text = LLVMGetInlineAsmAsmString(callee, &size);
+        return names_a_file(text, size);
+}
+
+bool jit_bitcode_includes_files(LLVMModuleRef module)
+{
+        size_t size;
+        const char *text = LLVMGetModuleInlineAsm(module, &size);
+
+        if (names_a_file(text, size))
+                return true;
+        for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f)) {
+                if (any_call(f, call_names_a_file))
+                        return true;
+        }
+        return false;
+}
+
 /* ---- wide vectors ---- */
 
 static unsigned scalar_bits(LLVMTypeRef type)

@@ -6,7 +6,9 @@
 
 /* Names and implications are those of clang 19 (test_host compares them with the compiler itself);
  * features that only some microcode or hypervisor takes back after cpuid have a kernel name, so
- * that the kernel's list can deny them. */
+ * that the kernel's list can deny them. ermsb and fsrm are never written by clang, but CPU names
+ * imply them: they are in here so that a complete feature string gives the same whatever name it
+ * stands beside, or LLVM would not inline a function without attributes into one with. */
 const struct jit_x86_feature jit_x86_features[] = {
         {"64bit", EXTENDED_1_EDX, 29, STATE_NONE, "lm", false, ""},
         {"adx", LEAF_7_EBX, 19, STATE_NONE, "adx", false, ""},
@@ -56,11 +58,13 @@ const struct jit_x86_feature jit_x86_features[] = {
         {"cx8", LEAF_1_EDX, 8, STATE_NONE, "cx8", false, ""},
         {"egpr", NOWHERE, 0, STATE_NONE, NULL, false, ""},
         {"enqcmd", LEAF_7_ECX, 29, STATE_NONE, "enqcmd", true, ""},
+        {"ermsb", LEAF_7_EBX, 9, STATE_NONE, "erms", true, ""},
         {"evex512", LEAF_7_EBX, 16, STATE_AVX512, "avx512f", false, ""},
         {"f16c", LEAF_1_ECX, 29, STATE_AVX, "f16c", false, "avx"},
         {"fma", LEAF_1_ECX, 12, STATE_AVX, "fma", false, "avx"},
         {"fma4", EXTENDED_1_ECX, 16, STATE_AVX, "fma4", false, "avx sse4a"},
         {"fsgsbase", LEAF_7_EBX, 0, STATE_NONE, "fsgsbase", true, ""},
+        {"fsrm", LEAF_7_EDX, 4, STATE_NONE, "fsrm", true, ""},
         {"fxsr", LEAF_1_EDX, 24, STATE_NONE, "fxsr", false, ""},
         {"gfni", LEAF_7_ECX, 8, STATE_NONE, "gfni", false, "sse2"},
         {"hreset", LEAF_7_1_EAX, 22, STATE_NONE, NULL, true, ""},
