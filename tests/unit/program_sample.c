@@ -259,7 +259,7 @@ const struct fmt_program *sample_find(const struct sample_image *image, const ch
 
 char *sample_run(struct sample_image *image, int fd)
 {
-        _cleanup_free_ char *copy = print("%s/program", image->folder);
+        _cleanup_free_ char *copy = print("%s/program-%d", image->folder, (int)getpid());
         char output[4096] = "", command[4096];
         struct stat st;
         if (fstat(fd, &st) < 0)
