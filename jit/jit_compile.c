@@ -5,6 +5,7 @@
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 #include "jit_clock.h"
+#include "jit_recipe.h"
 #include "jit_scratch.h"
 #include "jit_worker.h"
 
@@ -117,7 +118,8 @@ static int seed(struct jit_compile *compile)
         snprintf(folder, sizeof folder, "%s/cache", jit_scratch_path(compile->scratch));
         if (mkdir(folder, 0700) < 0)
                 return -errno;
-        if (!compile->seed_folders)
+        /* A link in two steps cannot use them. */
+        if (!compile->seed_folders || jit_recipe_needs_two_steps(compile->program->variant))
                 return 0;
         int n = cache_modules_seed(session->cache, session->scopes, session->n_scopes,
                 compile->modules, compile->n_modules, folder);
@@ -246,8 +248,8 @@ static void tell_success(const struct jit_compile *compile)
                             "module that -v names",
                         compile->program->path, report->opt);
         fmt_info("compiled %s for %s: %zu modules (%" PRIu64 " reused), %" PRIu64
-                 " bytes, %.3f s (ms: wait %.1f, start %.1f, read %.1f, retarget %.1f, link %.1f, "
-                 "check %.1f, copy %.1f)",
+                 " bytes in %.3f s: wait %.1f ms, start %.1f ms, read %.1f ms, retarget %.1f ms, "
+                 "link %.1f ms, check %.1f ms, publish %.1f ms",
                 compile->program->path, compile->session->target->label, compile->n_modules, reused,
                 report->elf_size, (double)since(jit_now_ns(), compile->began_ns) / 1e9,
                 (double)phases->wait / 1e6, (double)phases->start / 1e6, (double)phases->read / 1e6,

@@ -136,8 +136,10 @@ static int link_in_two_steps(const struct jit_worker_tools *tools,
         char prefix[PATH_MAX - 32]; /* a number still fits behind it */
         _cleanup_file_ struct jit_worker_file inputs = {.fd = -1};
         snprintf(prefix, sizeof prefix, "%s/object-O%u-", tools->folder, run->opt);
+        /* ld.lld leaves empty objects for what it took out of a cache or put into one. */
         struct run first = *run;
         first.prefix = prefix;
+        first.cache = NULL;
         int r = run_linker(tools, parts, &first, ret_reason);
         if (r < 0)
                 return r;
@@ -176,7 +178,7 @@ static int attempt(const struct jit_worker_tools *tools, const struct jit_worker
         bool twice = jit_recipe_needs_two_steps(parts->variant);
         int r = (twice ? link_in_two_steps : run_linker)(tools, parts, &run, ret_reason);
         ret->opt = opt;
-        ret->compiled = count_compiled(cache);
+        ret->compiled = twice ? count_modules(parts->variant) : count_compiled(cache);
         return r;
 }
 

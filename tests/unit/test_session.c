@@ -83,15 +83,66 @@ static void test_later_sessions_hit(struct sample_image *image, struct jit_spawn
         harness_close(&harness);
 }
 
+/* ---- what ld.lld would do differently ---- */
+
+static void add_constructors(struct sample_image *image)
+{
+        static const char announce[] =
+                "#include <stdio.h>\n"
+                "__attribute__((constructor)) static void say(void) { putchar(NAME); }\n";
+        struct fmt_record *record = sample_record(image, FMT_OUTPUT_PIE);
+        sample_module(image, record, "a.c", announce, "-DNAME=97", false);
+        sample_native(image, record, "n.o", announce, "-DNAME=110")->has_constructors = true;
+        sample_module(image, record, "b.c", announce, "-DNAME=98", false);
+        sample_module(image, record, "main.c",
+                "#include <stdio.h>\nint main(void) { puts(\"\"); return 0; }\n", "", false);
+        sample_program(image, record, "bin/constructors", PROMISED);
+}
+
+static void test_constructor_order(struct sample_image *image, struct jit_spawner *spawner)
+{
+        struct session_harness harness;
+        harness_open(&harness, image, spawner, "cache", NULL, NULL);
+        _cleanup_free_ char *output = harness_ask_and_run(&harness, "bin/constructors");
+        EXPECT(strcmp(output, "anb\n") == 0);
+        harness_close(&harness);
+}
+
+/* ---- the same bytes, however they are made ---- */
+
+static void test_determinism(struct sample_image *image, struct jit_spawner *spawner)
+{
+        static const char *const paths[] = {"bin/simple", "bin/constructors"};
+        for (size_t i = 0; i < 2; i++) {
+                char digests[3][FMT_DIGEST_HEX_SIZE], cache[16];
+                for (unsigned threads = 1; threads <= 3; threads++) {
+                        struct session_harness harness;
+                        struct harness_answer answer;
+                        struct jit_options options = {.threads = threads};
+                        snprintf(cache, sizeof cache, "cache-%zu-%u", i, threads);
+                        harness_open(&harness, image, spawner, cache, NULL, &options);
+                        harness_ask(&harness, paths[i], &answer);
+                        EXPECT(answer.error == 0);
+                        harness_digest(answer.fd, digests[threads - 1]);
+                        harness_answer_done(&answer);
+                        harness_close(&harness);
+                }
+                EXPECT(strcmp(digests[0], digests[1]) == 0 && strcmp(digests[0], digests[2]) == 0);
+        }
+}
+
 int main(void)
 {
         struct jit_spawner *spawner = harness_spawner();
         struct sample_image image;
         sample_image_open(&image);
         add_simple(&image, "bin/simple");
+        add_constructors(&image);
         sample_image_close(&image);
         test_one_compile_for_many(&image, spawner);
         test_later_sessions_hit(&image, spawner);
+        test_constructor_order(&image, spawner);
+        test_determinism(&image, spawner);
         sample_image_done(&image);
         jit_spawner_stop(spawner);
         return 0;
