@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 
 import harness
 
@@ -37,6 +38,17 @@ def test_misspelt_words_are_named(t):
     t.contains(refused(t, "cache", "stats", "twice"), "one word too many")
     t.contains(refused(t, "cache"), "say what to do")
     t.contains(refused(t, "host", "--target", "x86-64-v9"), "x86-64-v9")
+
+
+def test_the_manual_has_every_option(t):
+    manual = (harness.SOURCE / "man" / "xaas.1").read_text().replace("\\-", "-")
+    for command in re.findall(r"^  (\w+) ", t.run([XAAS, "--help"]).stdout, re.MULTILINE):
+        t.contains(manual, f".SS xaas {command}")
+        section = manual.split(f".SS xaas {command}")[1].split("\n.S")[0]
+        help_text = t.run([XAAS, command, "--help"]).stdout
+        for option in re.findall(r"--[a-z-]+", help_text):
+            if option != "--help":
+                t.contains(section, option)
 
 
 def test_host(t):
