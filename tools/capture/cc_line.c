@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct cc_identity cc_identify(const char *name)
 {
@@ -125,6 +126,19 @@ static const char *meaning_of_specs(const char *flag)
         return strcmp(name, "pie-link.specs") == 0 ? "-pie" : NULL;
 }
 
+/* gcc does without the profile it is told to use where there is none; clang does not. */
+static bool names_no_profile(const char *word)
+{
+        struct stat st;
+        _cleanup_free_ char *inside = NULL;
+        if (strncmp(word, "-fprofile-use=", 14) != 0)
+                return false;
+        if (stat(word + 14, &st) < 0)
+                return true;
+        return S_ISDIR(st.st_mode) && asprintf(&inside, "%s/default.profdata", word + 14) >= 0 &&
+               access(inside, R_OK) < 0;
+}
+
 /* Copies ARGV into line->words without what clang or capture cannot have there. */
 static int filter(char *const *argv, const struct cc_identity *identity, struct cc_line *line)
 {
@@ -150,7 +164,8 @@ static int filter(char *const *argv, const struct cc_identity *identity, struct 
                 if (specs)
                         r = fmt_strings_append(&line->words, specs);
                 else if (!cc_flag_is_lto(word) &&
-                         !(identity->like_gcc && cc_flag_is_gcc_only(word)))
+                         !(identity->like_gcc &&
+                                 (cc_flag_is_gcc_only(word) || names_no_profile(word))))
                         r = fmt_strings_append(&line->words, word);
         }
         return r;
@@ -194,7 +209,7 @@ static int read_words(struct cc_line *line)
         }
         if (!links || !inputs)
                 line->mode = CC_OTHER;
-        line->wants_dependencies = line->wants_dependencies && !has_mf;
+        line->has_dependency_file = has_mf;
         return 0;
 }
 

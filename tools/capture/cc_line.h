@@ -31,8 +31,9 @@ struct cc_line {
         const char *linker;    /* value of -fuse-ld= or --ld-path=, or NULL */
         const char *forbidden; /* why no bitcode comes along, or NULL */
         bool splits_badly;     /* a flag names side outputs after the final output: no splitting */
-        bool wants_dependencies; /* -MD or -MMD without -MF */
-        bool has_target;         /* -MT or -MQ */
+        bool wants_dependencies;  /* -MD or -MMD */
+        bool has_dependency_file; /* -MF */
+        bool has_target;          /* -MT or -MQ */
 };
 
 /* What the name we were called by says. */

@@ -135,10 +135,10 @@ static int add_dependency_names(const struct cc_line *line, const char *source, 
         _cleanup_free_ char *dependencies = NULL, *object = NULL;
         if (asprintf(&dependencies, "%s.d", file) < 0 || asprintf(&object, "%s.o", file) < 0)
                 return -ENOMEM;
-        const char *more[] = {"-MF", dependencies, "-MT", output ? output : object, NULL};
-        if (line->has_target)
-                more[2] = NULL;
-        return append_all(words, more);
+        const char *place[] = {"-MF", dependencies, NULL};
+        const char *target[] = {"-MT", output ? output : object, NULL};
+        int r = line->has_dependency_file ? 0 : append_all(words, place);
+        return r < 0 || line->has_target ? r : append_all(words, target);
 }
 
 static int compile_words(const struct compiler *compiler, const struct cc_source *source,
