@@ -138,7 +138,3 @@ def uses_evex(code):
 
 def uses_avx(code):
     return bool(re.search(r"^\s*v[a-z0-9]+\s.*%[xyz]mm", code, re.M))
-
-
-def uses_ymm(code):
-    return "%ymm" in code

@@ -149,6 +149,54 @@ static void test_nothing(struct jit_spawner *spawner)
         jit_bitcode_result_done(&result);
 }
 
+/* Flips, cuts and moves of bytes: whatever LLVM makes of them, every module gets an answer, and the
+ * good one in between is read as if they were not there. */
+static void test_damage(struct jit_spawner *spawner)
+{
+        uint64_t state = unit_seed();
+        struct bytes good =
+                compile("#include <stdio.h>\nstatic int g(int x) { return x * 7; }\n"
+                        "__asm__(\".symver f, f@V1\");\n"
+                        "int f(int x) { printf(\"%d\", x); return g(x) + 1; }\n"
+                        "__attribute__((target(\"avx2\"))) int h(int x) { return x; }\n",
+                        "-O2 -g -flto=thin");
+        struct jit_bitcode_input inputs[MODULES];
+        struct jit_bitcode_result results[MODULES];
+        size_t accepted = 0;
+
+        for (size_t i = 0; i < MODULES; i++) {
+                unsigned char *copy = malloc(good.size);
+                size_t size = good.size;
+                REQUIRE(copy);
+                memcpy(copy, good.data, size);
+                for (uint64_t flips = i % 10 ? 1 + unit_random(&state) % 6 : 0; flips; flips--)
+                        copy[unit_random(&state) % size] ^=
+                                (unsigned char)(1 + unit_random(&state) % 255);
+                if (i % 10 == 7)
+                        size = unit_random(&state) % size;
+                if (i % 10 == 8)
+                        memmove(copy + size / 3, copy + unit_random(&state) % (size / 2), size / 8);
+                inputs[i] = (struct jit_bitcode_input){copy, size, "damaged"};
+        }
+        REQUIRE(jit_bitcode_normalise(spawner, inputs, MODULES, false, 2, NULL, NULL, results) ==
+                0);
+        for (size_t i = 0; i < MODULES; i++) {
+                CHECK(results[i].error == 0 || results[i].error == -EBADMSG);
+                CHECK((results[i].error == 0) == (results[i].data != NULL));
+                CHECK((results[i].error == 0) == (results[i].reason == NULL));
+                CHECK(i % 10 ||
+                        (results[i].error == 0 && results[i].size == results[0].size &&
+                                !memcmp(results[i].data, results[0].data, results[0].size)));
+                accepted += results[i].error == 0;
+        }
+        printf("%zu of %d damaged modules were read\n", accepted, MODULES);
+        for (size_t i = 0; i < MODULES; i++) {
+                jit_bitcode_result_done(&results[i]);
+                free((void *)inputs[i].data);
+        }
+        free(good.data);
+}
+
 /* A program that dies without a word, or that answers nonsense. */
 static void test_broken_companion(struct jit_spawner *spawner)
 {
@@ -288,6 +336,7 @@ int main(void)
         test_many(spawner);
         test_not_optimised(spawner);
         test_nothing(spawner);
+        test_damage(spawner);
         test_broken_companion(spawner);
         jit_spawner_stop(spawner);
         tidy();
