@@ -2,118 +2,24 @@
 #include "pack_image.h"
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
+#include "pack_target.h"
 
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 struct pack_image {
         char *path;
-        char *name;   /* last component of path */
-        int folder;   /* descriptor of the folder that holds it */
-        int file;     /* the image, without a name */
-        char *named;  /* its temporary name where the file system needs one; NULL otherwise */
+        struct pack_target *target;
         int stream;   /* tar, write end; -1 once it was closed */
         int messages; /* memory file with all that mksquashfs printed */
         pid_t child;  /* 0 once it was waited for */
 };
-
-/* ---- the file ---- */
-
-/* NAME.RANDOM: for file systems without O_TMPFILE, and for the moment of replacing an old image. */
-static int temporary_name(const struct pack_image *image, char **ret)
-{
-        uint64_t random;
-
-        if (getrandom(&random, sizeof random, 0) != sizeof random)
-                return -errno;
-        if (asprintf(ret, ".%.200s.%016llx", image->name, (unsigned long long)random) < 0)
-                return -ENOMEM;
-        return 0;
-}
-
-static int open_file(struct pack_image *image)
-{
-        image->file = openat(image->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
-        if (image->file >= 0)
-                return 0;
-        if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
-                return -errno;
-        int r = temporary_name(image, &image->named);
-        if (r < 0)
-                return r;
-        image->file =
-                openat(image->folder, image->named, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
-        return image->file < 0 ? -errno : 0;
-}
-
-static int open_target(struct pack_image *image)
-{
-        _cleanup_free_ char *for_folder = strdup(image->path);
-        _cleanup_free_ char *for_name = strdup(image->path);
-        struct stat st;
-
-        if (!for_folder || !for_name)
-                return -ENOMEM;
-        image->name = strdup(basename(for_name));
-        if (!image->name)
-                return -ENOMEM;
-        const char *folder = dirname(for_folder);
-        if (stat(image->path, &st) == 0 && !S_ISREG(st.st_mode)) {
-                fmt_error("cannot write the image %s: there is something else than a file; give "
-                          "the image another name",
-                        image->path);
-                return -EEXIST;
-        }
-        image->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int r = image->folder < 0 ? -errno : open_file(image);
-        if (r < 0)
-                fmt_error("cannot write the image %s: %s: %s; give a folder that you may write to",
-                        image->path, folder, strerror(-r));
-        return r;
-}
-
-static int link_file(const struct pack_image *image, const char *name)
-{
-        char from[32];
-
-        snprintf(from, sizeof from, "/proc/self/fd/%d", image->file);
-        if (linkat(AT_FDCWD, from, image->folder, name, AT_SYMLINK_FOLLOW) == 0 ||
-                (errno != EEXIST &&
-                        linkat(image->file, "", image->folder, name, AT_EMPTY_PATH) == 0))
-                return 0;
-        return -errno;
-}
-
-static int name_file(struct pack_image *image)
-{
-        if (!image->named) {
-                int r = link_file(image, image->name);
-                if (r != -EEXIST)
-                        return r;
-                /* An old image is replaced in one step, which needs a second name. */
-                r = temporary_name(image, &image->named);
-                if (r < 0)
-                        return r;
-                r = link_file(image, image->named);
-                if (r < 0) {
-                        free(steal_pointer(&image->named));
-                        return r;
-                }
-        }
-        if (renameat(image->folder, image->named, image->folder, image->name) < 0)
-                return -errno;
-        free(steal_pointer(&image->named));
-        return 0;
-}
 
 /* ---- mksquashfs ---- */
 
@@ -131,9 +37,8 @@ static void write_map(const char *file, uint32_t inside, uint32_t outside)
 }
 
 /* For a tar, mksquashfs 4.5 gives the root folder to whoever runs it (-root-uid and -root-gid are
- * taken and forgotten): so it is made to run as the folder's owner,
- * in a user namespace that knows nobody else. Where that is not allowed the owner is wrong, and
- * nothing else. */
+ * taken and forgotten): so it is made to run as that folder's owner, in a user namespace that
+ * knows nobody else. Where that is not allowed the owner is wrong, and nothing else is. */
 static void become_root_owner(const struct pack_image_options *options)
 {
         uint32_t owner = options->all_root ? 0 : options->root_owner;
@@ -174,7 +79,8 @@ static _Noreturn void run_mksquashfs(
         signal(SIGPIPE, SIG_DFL);
         if (dup2(stream, 0) < 0 || dup2(image->messages, 1) < 0 || dup2(image->messages, 2) < 0)
                 _exit(127);
-        if (image->file == 3 ? fcntl(3, F_SETFD, 0) < 0 : dup2(image->file, 3) < 0)
+        int file = pack_target_fd(image->target);
+        if (file == 3 ? fcntl(3, F_SETFD, 0) < 0 : dup2(file, 3) < 0)
                 _exit(127);
         /* For it and for nothing else: with a variable of the environment it clamps the times of
          * files; with options it would not. */
@@ -256,16 +162,9 @@ static int wait_for_mksquashfs(struct pack_image *image)
 
 static void image_free(struct pack_image *image)
 {
-        if (image->named)
-                unlinkat(image->folder, image->named, 0);
+        pack_target_free(image->target);
         if (image->messages >= 0)
                 close(image->messages);
-        if (image->file >= 0)
-                close(image->file);
-        if (image->folder >= 0)
-                close(image->folder);
-        free(image->named);
-        free(image->name);
         free(image->path);
         free(image);
 }
@@ -277,9 +176,9 @@ int pack_image_begin(
 
         if (!image)
                 return -ENOMEM;
-        image->folder = image->file = image->stream = image->messages = -1;
+        image->stream = image->messages = -1;
         image->path = strdup(path);
-        int r = image->path ? open_target(image) : -ENOMEM;
+        int r = image->path ? pack_target_open(path, &image->target) : -ENOMEM;
         if (r == 0) {
                 r = start_mksquashfs(image, options);
                 if (r < 0)
@@ -300,22 +199,10 @@ int pack_image_stream(const struct pack_image *image)
 
 int pack_image_finish(struct pack_image *image, uint64_t *ret_size)
 {
-        struct stat st;
-
         int r = wait_for_mksquashfs(image);
-        if (r == 0) {
-                if (fsync(image->file) < 0 || fstat(image->file, &st) < 0)
-                        r = -errno;
-                else
-                        r = name_file(image);
-                if (r == 0 && fsync(image->folder) < 0 && errno != EINVAL)
-                        r = -errno;
-                if (r < 0)
-                        fmt_error("cannot write the image %s: %s; no image was left behind",
-                                image->path, strerror(-r));
-                else
-                        *ret_size = (uint64_t)st.st_size;
-        }
+
+        if (r == 0)
+                r = pack_target_commit(image->target, ret_size);
         image_free(image);
         return r;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pack_modules.h"
 #include "fmt_cleanup.h"
-#include "fmt_log.h"
 #include "jit_bitcode.h"
 
 #include <search.h>
@@ -134,12 +133,8 @@ int pack_modules_normalise(struct pack_modules *modules, struct jit_spawner *spa
                         .name = waiting[i]->name};
         int r = jit_bitcode_normalise(
                 spawner, inputs, n, keep_debug, threads, progress, context, results);
-        if (r < 0) {
-                fmt_error("cannot bring %zu modules into their normal form: %s; see what was said "
-                          "above",
-                        n, strerror(-r));
-                return r;
-        }
+        if (r < 0)
+                return r; /* which has been explained */
         for (size_t i = 0; i < n; i++) {
                 int taken = take_result(waiting[i], &results[i]);
                 jit_bitcode_result_done(&results[i]);
