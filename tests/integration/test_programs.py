@@ -1,0 +1,503 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Portable objects through the mount: what is served, when, and what nobody has to wait for."""
+
+import hashlib
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import harness
+from harness.programs import HeldCompile, cache_stats, descendants, programs, workers
+
+NOBODY = 65534
+
+
+def state(path):
+    return os.getxattr(path, "user.xaasfs.state").decode()
+
+
+def wait_until(t, condition, what):
+    deadline = time.monotonic() + 100
+    while not condition():
+        t.true(time.monotonic() < deadline, f"{what} did not happen")
+        time.sleep(0.01)
+
+
+def start(t, *command, **how):
+    """Starts COMMAND without waiting for its exec, which may itself wait for a compile."""
+    return t.start(["env", *command], **how)
+
+
+def is_blocked(process):
+    """Whether the process waits for an answer from the mount."""
+    try:
+        return "request_wait_answer" in pathlib.Path(f"/proc/{process.pid}/wchan").read_text()
+    except OSError:
+        return False
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def mounted(t, *options, image=None, **how):
+    return t.mount(image or programs().image, options=[f"cache={t.cache}", *options], **how)
+
+
+def test_first_open_compiles_and_later_ones_do_not(t):
+    mount = mounted(t)
+    hello, library = mount.path / "usr/bin/hello", mount.path / "usr/lib/libtwice.so"
+    before = hello.stat()
+    t.equal(state(hello), "portable")
+    t.contains(t.run([hello]).stdout, "42 ")
+    t.equal(state(hello).split()[0], "native")
+    t.equal(state(library).split()[0], "native")
+    t.equal(state(hello).split()[2], os.getxattr(hello, "user.xaasfs.key").decode())
+    first = cache_stats(t)
+    t.equal((first["compiles"], first["compiles_failed"]), (2, 0))
+    t.run([hello])
+    second = cache_stats(t)
+    t.equal(second["compiles"], 2)
+    t.equal(second["misses"], first["misses"], "misses")
+    t.true(second["hits"] > first["hits"], "the second run hit nothing")
+    after = hello.stat()
+    t.equal((before.st_size, before.st_blocks, before.st_ino, before.st_mtime),
+            (after.st_size, after.st_blocks, after.st_ino, after.st_mtime), "stat")
+    t.equal(len(hello.read_bytes()), before.st_size, "bytes")
+    generic = (programs().root.inside("/usr/bin/hello")).stat().st_size
+    t.true(before.st_size > generic and before.st_size % 65536 == 0, f"size {before.st_size}")
+    mount.stop()
+    with mounted(t) as mnt:
+        t.run([mnt / "usr/bin/hello"])
+    t.equal(cache_stats(t)["compiles"], 2, "compiles of the second mount")
+
+
+def test_what_the_mount_hides_and_tells(t):
+    with mounted(t) as mnt:
+        t.true(".xaas" not in os.listdir(mnt), ".xaas is listed")
+        t.true(not (mnt / ".xaas").exists(), ".xaas can be looked up")
+        t.true(not (mnt / ".xaas/bundle").exists(), "the bundle can be looked up")
+        t.equal(mnt.stat().st_nlink, programs().root.path.stat().st_nlink, "links of the root")
+        hello = mnt / "usr/bin/hello"
+        t.equal(os.listxattr(hello), [], "listed attributes")
+        for path in (mnt / "etc/ordinary", mnt / "usr"):
+            try:
+                state(path)
+                t.true(False, f"{path} has a state")
+            except OSError as error:
+                t.contains(str(error), "No data available")
+        try:
+            os.open(hello, os.O_RDWR)
+            t.true(False, "a program was opened for writing")
+        except OSError as error:
+            t.contains(str(error), "Read-only file system")
+        t.equal((mnt / "etc/ordinary").read_text(), "ordinary\n")
+
+
+def test_waiting_opens_hold_nothing(t):
+    mount = mounted(t)
+    slow = mount.path / "usr/bin/slow"
+    # More than the mount has threads.
+    openers = [start(t, slow, stdout=subprocess.PIPE, text=True) for _ in range(100)]
+    held = HeldCompile(mount.pid)
+    wait_until(t, lambda: all(map(is_blocked, openers)), "waiting")
+    t.equal(state(slow), "compiling")
+    # Each of these needs an answer from the mount, and none can wait for the compile.
+    t.run(["find", mount.path, "-printf", "%s"])
+    t.run(["ls", "-l", mount.path / "usr/bin"])
+    t.equal((mount.path / "etc/ordinary").read_text(), "ordinary\n")
+    t.contains(t.run([mount.path / "usr/bin/cat", mount.path / "etc/ordinary"]).stdout, "ordinary")
+    t.true(all(map(is_blocked, openers)), "an opener did not wait")
+    held.release()
+    for opener in openers:
+        out, _ = opener.communicate(timeout=100)
+        t.equal((opener.returncode, out), (0, "slow 1\n"))
+    t.equal(cache_stats(t)["compiles"], 1 + 0, "compiles")
+
+
+def test_two_mounts_and_ten_processes_compile_once(t):
+    mounts = [mounted(t) for _ in range(2)]
+    runs = [start(t, mount.path / "usr/bin/slow", stdout=subprocess.PIPE, text=True)
+            for mount in mounts for _ in range(10)]
+    for run in runs:
+        out, _ = run.communicate(timeout=100)
+        t.equal((run.returncode, out), (0, "slow 1\n"))
+    stats = cache_stats(t)
+    t.equal((stats["compiles"], stats["objects"]), (1, 1))
+    for mount in mounts:
+        mount.stop()
+
+
+def test_a_killed_opener_is_gone_at_once(t):
+    mount = mounted(t)
+    slow = mount.path / "usr/bin/slow"
+    victims = [start(t, slow) for _ in range(4)]
+    survivor = start(t, slow, stdout=subprocess.PIPE, text=True)
+    held = HeldCompile(mount.pid)
+    wait_until(t, lambda: all(map(is_blocked, [*victims, survivor])), "waiting")
+    numbers = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+    for victim, number in zip(victims, numbers):
+        victim.send_signal(number)
+    for victim, number in zip(victims, numbers):
+        t.equal(victim.wait(60), -number, "end")
+    t.true(is_blocked(survivor), "the survivor did not go on waiting")
+    held.release()
+    out, _ = survivor.communicate(timeout=100)
+    t.equal(out, "slow 1\n")
+
+
+OPEN_WITH_TIMER = """
+import ctypes, os, signal, sys, threading, time
+seen = []
+signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
+signal.siginterrupt(signal.SIGALRM, True)
+signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+libc = ctypes.CDLL(None, use_errno=True)
+fd = libc.open(sys.argv[1].encode(), os.O_RDONLY)
+print("opened" if fd >= 0 else os.strerror(ctypes.get_errno()), flush=True)
+"""
+
+
+def test_harmless_signals_do_not_disturb_an_open(t):
+    mount = mounted(t)
+    slow = mount.path / "usr/bin/slow"
+    openers = [t.start(["python3", "-c", OPEN_WITH_TIMER, slow], stdout=subprocess.PIPE, text=True)
+               for _ in range(2)]
+    held = HeldCompile(mount.pid)
+    wait_until(t, lambda: all(map(is_blocked, openers)), "waiting")
+    # Several timer signals have come by the time that this one was told of the first.
+    time.sleep(0.3)
+    t.true(all(map(is_blocked, openers)), "a timer ended an open")
+    # The kernel tells of the first signal only; a fatal one that comes later counts all the same.
+    openers[0].kill()
+    t.equal(openers[0].wait(60), -signal.SIGKILL)
+    t.true(is_blocked(openers[1]), "a timer ended an open")
+    held.release()
+    out, _ = openers[1].communicate(timeout=100)
+    t.equal(out, "opened\n")
+
+
+def test_a_killed_worker_means_the_baseline_and_then_another_try(t):
+    mount = mounted(t)
+    slow = mount.path / "usr/bin/slow"
+    run = start(t, slow, stdout=subprocess.PIPE, text=True)
+    HeldCompile(mount.pid).kill()
+    while workers(mount.pid):
+        HeldCompile(mount.pid).kill()
+        time.sleep(0.05)
+    out, _ = run.communicate(timeout=100)
+    t.equal((run.returncode, out), (0, "slow 1\n"))
+    t.true(state(slow).startswith("failed "), state(slow))
+    t.contains(mount.log, "usr/bin/slow")
+    mount.stop()
+    with mounted(t) as mnt:
+        t.equal(t.run([mnt / "usr/bin/slow"]).stdout, "slow 1\n")
+        wait_until(t, lambda: state(mnt / "usr/bin/slow").startswith("native "), "publishing")
+
+
+def test_a_killed_mount_leaves_nothing_behind(t):
+    mount = mounted(t)
+    run = start(t, mount.path / "usr/bin/slow", stderr=subprocess.PIPE, text=True)
+    held = HeldCompile(mount.pid)
+    family = descendants(mount.pid)
+    t.true(held.pids[0] in family, "the worker is not the mount's")
+    mount.kill()
+    t.true(run.wait(60) != 0, "the opener ran something")
+    wait_until(t, lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family if not is_zombie(pid)),
+               "the end of its processes")
+    mount.tear_down()
+    t.equal(cache_stats(t)["objects"], 0, "objects")
+    with mounted(t) as mnt:
+        t.equal(t.run([mnt / "usr/bin/slow"]).stdout, "slow 1\n")
+
+
+def is_zombie(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
+def test_unmounting_in_mid_compile(t):
+    for end in ("two SIGTERMs", "umount -l and nobody left"):
+        mount = mounted(t)
+        run = start(t, mount.path / "usr/bin/slow")
+        HeldCompile(mount.pid)
+        wait_until(t, lambda: is_blocked(run), "waiting")
+        if end == "two SIGTERMs":
+            os.kill(mount.pid, signal.SIGTERM)
+            wait_until(t, lambda: not os.path.ismount(mount.path), "detaching")
+            os.kill(mount.pid, signal.SIGTERM)
+        else:
+            t.run(["umount" if os.geteuid() == 0 else "fusermount3", *(["-l"] if os.geteuid() == 0 else ["-uz"]), mount.path])
+            run.kill()
+        t.true(run.wait(60) != 0, "the opener ran something")
+        wait_until(t, lambda: not os.path.exists(f"/proc/{mount.pid}") or is_zombie(mount.pid), end)
+        t.equal(workers(mount.pid), [], "workers")
+
+
+def test_patience(t):
+    mount = mounted(t, "patience=0")
+    slow = mount.path / "usr/bin/slow"
+    with open(slow, "rb") as file:
+        held = HeldCompile(mount.pid)
+        t.true(state(slow).startswith("baseline "), state(slow))
+        generic = t.run(["unsquashfs", "-cat", programs().image, "usr/bin/slow"], binary=True).stdout
+        served = file.read()
+        t.equal(len(served), slow.stat().st_size)
+        t.true(served == generic.ljust(len(served), b"\0"), "not the generic program and zeroes")
+        t.equal(t.run([slow]).stdout, "slow 1\n")
+        held.release()
+        wait_until(t, lambda: cache_stats(t)["objects"] == 1, "the compile")
+        # Somebody still has the file: everybody gets the same.
+        t.true(slow.read_bytes() == served, "two tiers at a time")
+        t.true(state(slow).startswith("baseline "), state(slow))
+    wait_until(t, lambda: state(slow).startswith("native "), "letting go")
+    t.true(slow.read_bytes() != served, "the native program is the generic one")
+    t.equal(t.run([slow]).stdout, "slow 1\n")
+
+
+def test_patience_that_runs_out(t):
+    mount = mounted(t, "patience=0.2")
+    slow = mount.path / "usr/bin/slow"
+    run = start(t, slow, stdout=subprocess.PIPE, text=True)
+    held = HeldCompile(mount.pid)
+    out, _ = run.communicate(timeout=60)
+    t.equal((run.returncode, out), (0, "slow 1\n"))
+    held.release()
+    wait_until(t, lambda: state(slow).startswith("native "), "the compile")
+
+
+def damaged_bundle(t, image):
+    """The image with a byte changed in the middle of a module of the bundle."""
+    tree = t.scratch / "unpacked"
+    t.run(["unsquashfs", "-quiet", "-no-progress", "-d", tree, image])
+    bundle = tree / ".xaas/bundle"
+    bundle.chmod(0o600)
+    content = bytearray(bundle.read_bytes())
+    # Largest part by far: the modules of the slow program.
+    for at in range(len(content) // 4, len(content) * 3 // 4, 199):
+        content[at] ^= 0x55
+    bundle.write_bytes(content)
+    copy = t.scratch / "copy.sqfs"
+    t.run(["mksquashfs", tree, copy, "-quiet", "-no-progress"])
+    return copy
+
+
+def test_what_cannot_be_compiled(t):
+    image = damaged_bundle(t, programs().image)
+    mount = mounted(t, image=image)
+    # Whichever of them it hit, all of them run.
+    t.contains(t.run([mount.path / "usr/bin/hello"]).stdout, "42 ")
+    t.equal(t.run([mount.path / "usr/bin/slow"]).stdout, "slow 1\n")
+    slow = mount.path / "usr/bin/slow"
+    t.true(state(slow).startswith("failed "), state(slow))
+    t.contains(mount.log, "usr/bin/slow")
+    mount.stop()
+
+
+def test_what_cannot_be_compiled_in_a_lean_image(t):
+    image = damaged_bundle(t, programs().lean)
+    mount = mounted(t, image=image)
+    slow = mount.path / "usr/bin/slow"
+    for attempt in range(2):
+        try:
+            slow.read_bytes()
+            t.true(False, "a lean image served something that was not compiled")
+        except OSError as error:
+            t.contains(str(error), "Input/output error")
+    t.true(state(slow).startswith("failed "), state(slow))
+    t.contains(mount.log, "usr/bin/slow")
+    mount.stop()
+
+
+def test_lean_images_run(t):
+    with mounted(t, image=programs().lean) as mnt:
+        t.contains(t.run([mnt / "usr/bin/hello"]).stdout, "42 ")
+
+
+def copies_keep_the_tail(t, mnt):
+    slow = mnt / "usr/bin/slow"
+    t.equal(t.run([slow]).stdout, "slow 1\n")
+    digest, size = sha256(slow), slow.stat().st_size
+    t.equal(t.run(["sha256sum", slow]).stdout.split()[0], digest)
+    for how in ("auto", "always", "never"):
+        copy = t.scratch / f"copy-{how}"
+        t.run(["cp", f"--sparse={how}", slow, copy])
+        t.equal(sha256(copy), digest, how)
+    t.true((t.scratch / "copy-auto").stat().st_blocks * 512 < size * 3 // 4,
+           "cp wrote the tail out although it is a hole")
+    for flags in ("-cf", "-cSf"):
+        t.run(["tar", flags, t.scratch / "a.tar", "-C", slow.parent, "slow"])
+        (t.scratch / "out").mkdir(exist_ok=True)
+        t.run(["tar", "-xf", t.scratch / "a.tar", "-C", t.scratch / "out"])
+        t.equal(sha256(t.scratch / "out/slow"), digest, flags)
+    t.equal(t.run([t.scratch / "out/slow"]).stdout, "slow 1\n")
+
+
+def test_copies_with_passthrough(t):
+    harness.need_root()
+    mount = mounted(t)
+    copies_keep_the_tail(t, mount.path)
+    t.true("page cache" not in mount.log, mount.log)
+    mount.stop()
+
+
+def test_copies_of_the_baseline(t):
+    mount = mounted(t, "patience=0")
+    slow = mount.path / "usr/bin/slow"
+    with open(slow, "rb"):
+        copies_keep_the_tail(t, mount.path)
+        t.true(state(slow).startswith("baseline "), state(slow))
+    mount.stop()
+
+
+def overlay(t, lower):
+    for name in ("upper", "work", "merged"):
+        (t.scratch / name).mkdir(exist_ok=True)
+    t.run(["mount", "-t", "overlay", "overlay", "-o",
+           f"lowerdir={lower},upperdir={t.scratch}/upper,workdir={t.scratch}/work",
+           t.scratch / "merged"])
+    return t.scratch / "merged"
+
+
+def test_cache_on_an_overlay_is_served_through_the_page_cache(t):
+    harness.need_root()
+    (t.scratch / "lower").mkdir()
+    merged = overlay(t, t.scratch / "lower")
+    try:
+        mount = t.mount(programs().image, options=[f"cache={merged}/cache"])
+        copies_keep_the_tail(t, mount.path)
+        t.contains(mount.log, "page cache")
+        t.contains(t.run([mount.path / "usr/bin/hello"]).stdout, "42 ")
+        mount.stop()
+    finally:
+        t.run(["umount", "-l", merged])
+
+
+def tier_changes(t, mount, path):
+    """PATH leads to the slow program by whatever way; its mount has patience=0."""
+    real = mount.path / "usr/bin/slow"
+    inode = path.stat().st_ino
+    with open(path, "rb") as file:
+        held = HeldCompile(mount.pid)
+        generic = file.read()
+        t.equal(t.run([path]).stdout, "slow 1\n")
+        held.release()
+        wait_until(t, lambda: cache_stats(t)["objects"] == 1, "the compile")
+        t.true(path.read_bytes() == generic, "two tiers at a time")
+    wait_until(t, lambda: state(real).startswith("native "), "letting go")
+    t.equal(t.run([path]).stdout, "slow 1\n")
+    t.true(path.read_bytes() != generic, "the tier did not change")
+    t.equal(path.stat().st_ino, inode, "inode")
+    t.equal(len(path.read_bytes()), real.stat().st_size, "size")
+
+
+def test_tier_changes_under_an_overlay(t):
+    harness.need_root()
+    mount = mounted(t, "patience=0")
+    merged = overlay(t, mount.path)
+    try:
+        tier_changes(t, mount, merged / "usr/bin/slow")
+        # Copy-up takes the size first and the bytes then.
+        digest = sha256(merged / "usr/bin/slow")
+        (merged / "usr/bin/slow").chmod(0o755)
+        with open(merged / "usr/bin/slow", "ab"):
+            pass
+        t.equal(sha256(merged / "usr/bin/slow"), digest, "copied up")
+        t.equal(t.run([merged / "usr/bin/slow"]).stdout, "slow 1\n")
+    finally:
+        t.run(["umount", merged])
+    mount.stop()
+
+
+def test_tier_changes_under_a_bind_mount(t):
+    harness.need_root()
+    mount = mounted(t, "patience=0")
+    target = t.scratch / "bound"
+    target.touch()
+    t.run(["mount", "--bind", mount.path / "usr/bin/slow", target])
+    try:
+        tier_changes(t, mount, target)
+        t.true(os.path.ismount(target), "the bind mount is gone")
+    finally:
+        t.run(["umount", target])
+    mount.stop()
+
+
+def test_a_program_knows_where_it_is(t):
+    mount = mounted(t, "patience=0")
+    hello = mount.path / "usr/bin/hello"
+    t.contains(t.run([hello]).stdout, f"42 {hello}")
+    wait_until(t, lambda: state(hello).startswith("native "), "the compile")
+    run = t.start([hello, "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    t.contains(run.stdout.readline(), str(hello))
+    t.equal(os.readlink(f"/proc/{run.pid}/exe"), str(hello))
+    t.contains(pathlib.Path(f"/proc/{run.pid}/maps").read_text(), str(mount.path / "usr/lib/libtwice.so"))
+    run.communicate("\n", timeout=60)
+    mount.stop()
+
+
+def test_bubblewrap(t):
+    bwrap = harness.need_command("bwrap")
+    with mounted(t) as mnt:
+        done = t.run([bwrap, "--ro-bind", mnt, "/", "--proc", "/proc", "--dev", "/dev",
+                      "--tmpfs", "/tmp", "--unshare-all", "/usr/bin/hello"], expect=None)
+        if "namespace" in done.stderr and "not permitted" in done.stderr:
+            harness.skip("this machine gives bubblewrap no namespaces")
+        t.equal((done.returncode, done.stdout), (0, "42 /usr/bin/hello\n"), done.stderr)
+
+
+AS_USER = """
+set -e
+mknod {scratch}/fuse c 10 229
+chmod 666 {scratch}/fuse
+mount --bind {scratch}/fuse /dev/fuse
+exec setpriv --reuid {user} --regid {user} --clear-groups sh -c '{command}'
+"""
+
+
+def as_user(t, command):
+    folder = programs().folder
+    folder.chmod(0o755)
+    t.scratch.chmod(0o755)
+    for name in ("user", "user/mnt"):
+        (t.scratch / name).mkdir()
+        os.chown(t.scratch / name, NOBODY, NOBODY)
+    script = AS_USER.format(scratch=t.scratch, user=NOBODY, command=command)
+    return t.run(["unshare", "-m", "sh", "-c", script], expect=None, timeout=60,
+                 env={"HOME": str(t.scratch / "user"), "XAASFS_CACHE": str(t.scratch / "user/cache")})
+
+
+USER_SESSION = ("{xaasfs} {image} {mnt} && {mnt}/usr/bin/hello && {mnt}/usr/bin/hello && "
+                "getfattr --only-values -n user.xaasfs.state {mnt}/usr/bin/hello; {umount} {mnt}")
+
+
+def check_user(t, command):
+    done = as_user(t, command)
+    if "unshare" in done.stderr and "not permitted" in done.stderr:
+        harness.skip("this kernel gives ordinary users no user namespaces")
+    t.equal(done.returncode, 0, done.stderr)
+    t.equal(done.stdout.count("42 "), 2, done.stdout)
+    t.contains(done.stdout, "native ")
+    stats = cache_stats(t, t.scratch / "user/cache", user=NOBODY)
+    t.equal((stats["compiles"], stats["compiles_failed"]), (2, 0))
+
+
+def test_an_ordinary_user(t):
+    harness.need_root()
+    harness.need_command("fusermount3")
+    check_user(t, USER_SESSION.format(xaasfs=harness.binary("xaasfs"), image=programs().image,
+                                      mnt=t.scratch / "user/mnt", umount="fusermount3 -u"))
+
+
+def test_a_user_namespace(t):
+    harness.need_root()
+    inner = USER_SESSION.format(xaasfs=harness.binary("xaasfs"), image=programs().image,
+                                mnt=t.scratch / "user/mnt", umount="umount")
+    check_user(t, f'unshare -Urm sh -c "{inner}"')
+
+
+harness.main()
