@@ -21,10 +21,6 @@ int ld_record_new(const struct jit_link_line *line, struct ld_record *ret)
                 r = fmt_record_add_variant(ret->record, "default", &ret->variant);
         if (r == 0)
                 r = fmt_bundle_writer_new(BUNDLE_LEVEL, &ret->writer);
-        if (r == 0) {
-                ret->record->machine = strdup("x86_64");
-                r = ret->record->machine ? 0 : -ENOMEM;
-        }
         if (r < 0)
                 ld_record_done(ret);
         return r;
