@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """One small project, three times: built plainly, built with capture on, and made again out of its
-records. All three must say the same. `relink` (relink.c) stands for the mount."""
+records. All three must say the same. `relink` (relink.c) stands for the mount, or with
+`through_a_mount` the captured folder is packed, mounted and run from there."""
 
 import os
 import shutil
 
 import harness
+
+
+through_a_mount = False
 
 
 class Project:
@@ -68,6 +72,25 @@ def relink(t, fat, new, features=None):
     t.run([harness.binary("relink"), fat, new], env=environment)
 
 
+def run_all(t, folder, runs, env):
+    return [t.run(["sh", "-c", run], cwd=folder, expect=None,
+                  env={"LD_LIBRARY_PATH": str(folder), **(env or {})}) for run in runs]
+
+
+def run_mounted(t, project, programs, runs, env):
+    """Packs the captured folder, runs from the mount, and keeps what it served as .new."""
+    image = t.scratch / f"{project.fat.name}.sqfs"
+    packed = t.run([harness.binary("xaas"), "pack", "--level", 1, project.fat, image], timeout=300)
+    with t.mount(image) as mounted:
+        seen = run_all(t, mounted, runs, env)
+        for program in programs:
+            with open(mounted / program, "rb"):
+                state = os.getxattr(mounted / program, "user.xaasfs.state").decode()
+            t.true(state.startswith("native "), f"state of {program}: {state}\n{packed.stderr}")
+        shutil.copytree(mounted, project.new, symlinks=True)
+    return seen
+
+
 def check(t, files, script, programs=("prog",), runs=("./prog",), name="p", env=None,
           expect=0):
     """Builds and compares; PROGRAMS are the files that must have a record, RUNS shell commands."""
@@ -77,15 +100,20 @@ def check(t, files, script, programs=("prog",), runs=("./prog",), name="p", env=
     build_plainly(t, project.plain, script)
     project.summary = build_captured(t, project.fat, script)
     t.equal(portable(t, project.fat), sorted(programs), "files with a usable record")
-    shutil.copytree(project.fat, project.new, symlinks=True)
-    for program in programs:
-        relink(t, project.fat / program, project.new / program)
-    for run in runs:
-        seen = [t.run(["sh", "-c", run], cwd=folder, expect=None,
-                      env={"LD_LIBRARY_PATH": str(folder), **(env or {})})
-                for folder in (project.plain, project.fat, project.new)]
-        t.equal(seen[0].returncode, expect, f"status of {run}, built plainly ({seen[0].stderr})")
-        for what, done in zip(("captured", "made again"), seen[1:]):
-            t.equal((done.returncode, done.stdout), (seen[0].returncode, seen[0].stdout),
+    wanted = run_all(t, project.plain, runs, env)
+    seen = {"captured": run_all(t, project.fat, runs, env)}
+    if through_a_mount:
+        seen["mounted"] = run_mounted(t, project, programs, runs, env)
+    else:
+        shutil.copytree(project.fat, project.new, symlinks=True)
+        for program in programs:
+            relink(t, project.fat / program, project.new / program)
+        seen["made again"] = run_all(t, project.new, runs, env)
+    for number, run in enumerate(runs):
+        plain = wanted[number]
+        t.equal(plain.returncode, expect, f"status of {run}, built plainly ({plain.stderr})")
+        for what, all_done in seen.items():
+            done = all_done[number]
+            t.equal((done.returncode, done.stdout), (plain.returncode, plain.stdout),
                     f"{run}, {what} ({done.stderr})")
     return project
