@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import pwd
 import shutil
 import subprocess
 
@@ -42,9 +43,9 @@ def _bwrap(_scratch):
 
 
 def _ch_run(_scratch):
-    # ch-run looks its caller up by name.
-    os.environ.setdefault("USER", "root" if os.geteuid() == 0 else str(os.geteuid()))
-    return lambda root, command: ["ch-run", str(root), "--", *command]
+    # ch-run looks its caller up by name, which not every environment has.
+    user = [] if os.environ.get("USER") else ["env", f"USER={pwd.getpwuid(os.geteuid()).pw_name}"]
+    return lambda root, command: [*user, "ch-run", str(root), "--", *command]
 
 
 def _podman(_scratch):
