@@ -270,18 +270,36 @@ static int fail(struct jit_worker_report *report, int error, const char *reason)
         return error;
 }
 
-/* Says in words how a worker without a proper report ended. */
-static int explain_death(int status, struct jit_worker_report *report)
+/* The last line of what the worker had to say, or NULL; points into MESSAGES. */
+static const char *last_line(char *messages)
 {
-        char text[96];
+        if (!messages)
+                return NULL;
+        size_t size = strlen(messages);
+        while (size > 0 && strchr(" \n", messages[size - 1]))
+                messages[--size] = '\0';
+        const char *line = strrchr(messages, '\n');
+        line = line ? line + 1 : messages;
+        return *line ? line : NULL;
+}
+
+/* Says in words how a worker without a proper report ended. */
+static int explain_death(
+        const struct jit_worker *worker, int status, struct jit_worker_report *report)
+{
+        char text[512];
+        _cleanup_free_ char *messages = jit_worker_messages(worker);
+        const char *line = last_line(messages);
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
                 return fail(report, -ENOMEM, "the worker was killed, by lack of memory or by hand");
         if (WIFSIGNALED(status))
-                snprintf(text, sizeof text, "the worker died of signal %d (%s)", WTERMSIG(status),
-                        strsignal(WTERMSIG(status)));
+                snprintf(text, sizeof text, "the worker died of signal %d (%s)%s%s",
+                        WTERMSIG(status), strsignal(WTERMSIG(status)), line ? ": " : "",
+                        line ? line : "");
         else
-                snprintf(text, sizeof text, "the worker ended with status %d and without a report",
-                        WEXITSTATUS(status));
+                snprintf(text, sizeof text,
+                        "the worker ended with status %d and without a report%s%s",
+                        WEXITSTATUS(status), line ? ": " : "", line ? line : "");
         return fail(report, -EIO, text);
 }
 
@@ -302,7 +320,7 @@ int jit_worker_wait(struct jit_worker *worker, int stop_fd, struct jit_worker_re
         if (r < 0)
                 return fail(ret, r, strerror(-r));
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-                return explain_death(status, ret);
+                return explain_death(worker, status, ret);
         if (ret->error == 0 && ret->elf_size > worker->order->size)
                 return fail(ret, -EIO, "the worker reported a size that cannot be");
         if (ret->error < 0 && !ret->reason)

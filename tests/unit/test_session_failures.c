@@ -151,6 +151,8 @@ static void test_called_off(struct sample_image *image, struct jit_spawner *spaw
         expect_recovery(image, spawner);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* (A sanitizer's shadow memory allows for no limit on address space.) */
 static void test_out_of_memory(struct sample_image *image, struct jit_spawner *spawner)
 {
         struct session_harness harness;
@@ -163,6 +165,7 @@ static void test_out_of_memory(struct sample_image *image, struct jit_spawner *s
         harness_close(&harness);
         expect_recovery(image, spawner);
 }
+#endif
 
 /* A cache without room: the program is served all the same. */
 static void test_disk_full(struct sample_image *image, struct jit_spawner *spawner)
@@ -238,7 +241,9 @@ int main(void)
         test_killed(&image, spawner);
         test_hanging(&image, spawner);
         test_called_off(&image, spawner);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         test_out_of_memory(&image, spawner);
+#endif
         test_disk_full(&image, spawner);
         sample_image_done(&image);
         jit_spawner_stop(spawner);
