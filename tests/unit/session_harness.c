@@ -77,7 +77,7 @@ void harness_ask(struct session_harness *harness, const char *path, struct harne
                 pthread_cond_wait(&wait.changed, &wait.lock);
         pthread_mutex_unlock(&wait.lock);
         /* What follows the answer: publishing, keeping results of modules. */
-        while (jit_session_state(harness->session, program, NULL) == JIT_RUNNING)
+        while (ret->error == 0 && jit_session_state(harness->session, program, NULL) == JIT_RUNNING)
                 usleep(1000);
         jit_program_free(program);
 }

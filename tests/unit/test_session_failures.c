@@ -99,6 +99,8 @@ static void test_killed(struct sample_image *image, struct jit_spawner *spawner)
         EXPECT(harness_count_files(&harness, "objects") == 0);
         struct jit_program *program = harness_load(&harness, "bin/hello");
         char *reason;
+        while (jit_session_state(harness.session, program, NULL) == JIT_RUNNING)
+                usleep(1000);
         EXPECT(jit_session_state(harness.session, program, &reason) == JIT_FAILED);
         EXPECT(reason && strstr(reason, "killed"));
         free(reason);
