@@ -73,9 +73,9 @@ static int parse(char *text, struct cache_joblist *list)
         return r;
 }
 
-int cache_joblist_read(int folder, const char *name, struct cache_joblist *ret)
+/* The caller frees *ret. */
+static int read_text(int folder, const char *name, char **ret)
 {
-        _cleanup_(cache_joblist_done) struct cache_joblist list = {0};
         _cleanup_free_ char *text = NULL;
         _cleanup_close_ int fd = -1;
         struct stat st;
@@ -94,12 +94,76 @@ int cache_joblist_read(int folder, const char *name, struct cache_joblist *ret)
         if (size != st.st_size)
                 return size < 0 ? -errno : -EBADMSG;
         text[size] = '\0';
-        r = parse(text, &list);
+        *ret = steal_pointer(&text);
+        return 0;
+}
+
+static int parse_list(char *text, struct cache_joblist *ret)
+{
+        _cleanup_(cache_joblist_done) struct cache_joblist list = {0};
+        int r = parse(text, &list);
+
         if (r < 0)
                 return r;
         *ret = list;
         list = (struct cache_joblist){0};
         return 0;
+}
+
+int cache_joblist_read(int folder, const char *name, struct cache_joblist *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        int r = read_text(folder, name, &text);
+
+        return r < 0 ? r : parse_list(text, ret);
+}
+
+static int compare_hex(const void *a, const void *b)
+{
+        return memcmp(a, b, FMT_DIGEST_HEX_SIZE - 1);
+}
+
+int cache_wanted_new(const struct fmt_digest *modules, size_t n_modules, struct cache_wanted *ret)
+{
+        ret->hex = calloc(n_modules + 1, sizeof(*ret->hex));
+        if (!ret->hex)
+                return -ENOMEM;
+        ret->count = n_modules;
+        for (size_t i = 0; i < n_modules; i++)
+                fmt_digest_to_hex(&modules[i], ret->hex[i]);
+        qsort(ret->hex, n_modules, sizeof(*ret->hex), compare_hex);
+        return 0;
+}
+
+void cache_wanted_done(struct cache_wanted *wanted)
+{
+        free(wanted->hex);
+        *wanted = (struct cache_wanted){0};
+}
+
+static bool names_wanted(const char *text, const struct cache_wanted *wanted)
+{
+        while (text) {
+                if (!strncmp(text, "M ", 2) &&
+                        strnlen(text, FMT_DIGEST_HEX_SIZE + 1) > FMT_DIGEST_HEX_SIZE &&
+                        bsearch(text + 2, wanted->hex, wanted->count, sizeof(*wanted->hex),
+                                compare_hex))
+                        return true;
+                text = strchr(text, '\n');
+                text += text ? 1 : 0;
+        }
+        return false;
+}
+
+int cache_joblist_read_wanted(
+        int folder, const char *name, const struct cache_wanted *wanted, struct cache_joblist *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        int r = read_text(folder, name, &text);
+
+        if (r == 0 && !names_wanted(text, wanted))
+                r = -ENOENT;
+        return r < 0 ? r : parse_list(text, ret);
 }
 
 static void print(FILE *file, const struct cache_joblist *list)

@@ -26,6 +26,19 @@ bool cache_entry_name_is_valid(const char *name);
 
 /* -EBADMSG for a list that is damaged. */
 int cache_joblist_read(int folder, const char *name, struct cache_joblist *ret);
+
+/* Digests as they stand in lists, sorted. */
+struct cache_wanted {
+        char (*hex)[FMT_DIGEST_HEX_SIZE];
+        size_t count;
+};
+int cache_wanted_new(const struct fmt_digest *modules, size_t n_modules, struct cache_wanted *ret);
+void cache_wanted_done(struct cache_wanted *wanted);
+
+/* The same, but -ENOENT unless one of the modules is WANTED. A compile looks at the lists of all
+ * other programs of the image: only the few that matter are worth parsing. */
+int cache_joblist_read_wanted(
+        int folder, const char *name, const struct cache_wanted *wanted, struct cache_joblist *ret);
 int cache_joblist_write(
         struct cache *cache, int folder, const char *name, const struct cache_joblist *list);
 void cache_joblist_done(struct cache_joblist *list);

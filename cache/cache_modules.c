@@ -18,25 +18,10 @@
 struct seed {
         struct cache *cache;
         struct cache_scope *scope;
-        const struct fmt_digest *modules; /* sorted */
-        size_t n_modules;
+        struct cache_wanted wanted; /* modules of the compile */
         int target;
         int count;
 };
-
-static int compare_digests(const void *a, const void *b)
-{
-        return fmt_digest_compare(a, b);
-}
-
-static bool shares_a_module(const struct seed *seed, const struct cache_joblist *list)
-{
-        for (size_t i = 0; i < list->n_modules; i++)
-                if (bsearch(&list->modules[i], seed->modules, seed->n_modules,
-                            sizeof(*seed->modules), compare_digests))
-                        return true;
-        return false;
-}
 
 static int offer(struct seed *seed, const struct cache_entry *entry)
 {
@@ -61,7 +46,7 @@ static int seed_from_job(void *context, int folder_fd, const char *name)
 {
         _cleanup_(cache_joblist_done) struct cache_joblist list = {0};
         struct seed *seed = context;
-        int r = cache_joblist_read(folder_fd, name, &list);
+        int r = cache_joblist_read_wanted(folder_fd, name, &seed->wanted, &list);
 
         if (r == -EBADMSG && !seed->cache->read_only) {
                 unlinkat(folder_fd, name, 0);
@@ -69,8 +54,6 @@ static int seed_from_job(void *context, int folder_fd, const char *name)
         }
         if (r < 0)
                 return r == -ENOMEM ? r : 0;
-        if (!shares_a_module(seed, &list))
-                return 0;
         for (size_t i = 0; r == 0 && i < list.n_entries; i++)
                 r = offer(seed, &list.entries[i]);
         return r;
@@ -79,20 +62,13 @@ static int seed_from_job(void *context, int folder_fd, const char *name)
 int cache_modules_seed(struct cache *cache, const struct fmt_digest *scopes, size_t n_scopes,
         const struct fmt_digest *modules, size_t n_modules, const char *cache_folder)
 {
-        _cleanup_free_ struct fmt_digest *sorted = calloc(n_modules + 1, sizeof(*sorted));
         _cleanup_close_ int target = open(cache_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        struct seed seed = {.cache = cache, .n_modules = n_modules, .target = target};
-        int r = 0;
+        struct seed seed = {.cache = cache, .target = target};
+        int r;
 
-        if (!sorted)
-                return -ENOMEM;
         if (target < 0)
                 return -errno;
-        if (n_modules == 0)
-                return 0;
-        memcpy(sorted, modules, n_modules * sizeof(*sorted));
-        qsort(sorted, n_modules, sizeof(*sorted), compare_digests);
-        seed.modules = sorted;
+        r = cache_wanted_new(modules, n_modules, &seed.wanted);
         for (size_t i = 0; r == 0 && i < n_scopes; i++) {
                 _cleanup_(cache_scope_done) struct cache_scope scope = {-1, -1, ""};
                 if (cache_scope_open(cache, &scopes[i], false, &scope) < 0)
@@ -100,6 +76,7 @@ int cache_modules_seed(struct cache *cache, const struct fmt_digest *scopes, siz
                 seed.scope = &scope;
                 r = cache_each_name(scope.jobs_fd, seed_from_job, &seed);
         }
+        cache_wanted_done(&seed.wanted);
         return r < 0 ? r : seed.count;
 }
 
