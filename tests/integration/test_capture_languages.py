@@ -355,6 +355,30 @@ gfortran prog.o twice.o -o prog2
     t.equal(project.lines("prog2", "module"), ["twice.o"])
 
 
+def test_fortran_by_flang(t):
+    harness.need_command("flang-new-19")
+    project = capture.Project(t, "p")
+    capture.write(project.fat, {
+        "kind.f90": "module kinds\n integer, parameter :: wide = 8\nend module\n",
+        "work.f90": "subroutine work(x, n)\n use kinds\n integer :: n, i\n real(wide) :: x(n)\n"
+                    " do i = 1, n\n x(i) = x(i) * 2 + i\n end do\nend subroutine\n",
+        "main.f90": "program p\n use kinds\n real(wide) :: x(5)\n x = 1\n call work(x, 5)\n"
+                    " print '(5f6.1)', x\nend program\n"})
+    summary = capture.build_captured(t, project.fat, "xaas-fc -O3 -c kind.f90 work.f90\n"
+                                     "xaas-fc -O3 -c main.f90 -o m.o\nxaas-fc m.o work.o kind.o -o prog\n"
+                                     "xaas-fc -O2 kind.f90 work.f90 main.f90 -o all")
+    t.true("work in progress" not in summary, summary)
+    for program, modules in (("prog", ["m.o", "work.o", "kind.o"]), ("all", ["kind.f90", "work.f90", "main.f90"])):
+        t.equal(sorted(name for name in project.lines(program, "module") if "(" not in name), sorted(modules))
+        capture.relink(t, project.fat / program, project.fat / "new")
+        t.equal(t.run([project.fat / "new"]).stdout, "   3.0   4.0   5.0   6.0   7.0\n", program)
+
+
+def test_xaas_fc_says_what_it_misses(t):
+    done = t.run([harness.binary("xaas-fc"), "-c", "x.f90"], env={"XAASFS_FLANG": "no-such-flang"}, expect=127)
+    t.contains(done.stderr, "install flang-19")
+
+
 def test_precompiled_headers(t):
     files = {"all.h": "#include <stdio.h>\n#define ANSWER 42\n",
              "main.c": '#include "all.h"\nint main(void){printf("%d\\n",ANSWER);return 0;}\n'}

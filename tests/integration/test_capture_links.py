@@ -253,5 +253,25 @@ def test_what_installs_do_to_a_fat_program(t):
         t.equal(t.run([project.fat / "new"]).stdout, "3\n", copy)
 
 
+def test_llvm_strip_keeps_the_record(t):
+    harness.need_command("llvm-strip-19")
+    project = capture.check(t, MAIN, link_main("", "-O2 -g") + "llvm-strip-19 prog")
+    t.true(".symtab" not in project.read_elf(project.fat, "prog", "-S"), "there is a symbol table")
+
+
+def test_objects_whose_symbols_objcopy_changed_stay_native(t):
+    """The bitcode would still define the old names: another program, without a word."""
+    files = {"a.c": "int value(void){return 1;}\n", "b.c": "int value(void){return 2;}\n",
+             "main.c": '#include <stdio.h>\nint first(void), value(void);\n'
+                       'int main(void){printf("%d %d\\n",first(),value());return 0;}\n'}
+    project = capture.check(t, files, """
+$CC -O2 -c a.c b.c main.c
+objcopy --redefine-sym value=first a.o
+$CC main.o a.o b.o -o prog
+""")
+    t.equal(project.lines("prog", "module"), ["main.o", "b.o"])
+    t.contains(project.summary, "a.o: objcopy changed the symbols")
+
+
 if __name__ == "__main__":
     harness.main()

@@ -181,35 +181,66 @@ static int read_all(int fd, char **ret)
         return 0;
 }
 
-int capture_run(const char *path, char *const *argv, char **ret_output)
+/* Starts PATH with DESCRIPTOR (stdout or stderr) going into a pipe, or as it is (-1). */
+static int start(const char *path, char *const *argv, int descriptor, pid_t *ret_pid, int *ret_from)
 {
         int pipes[2] = {-1, -1};
-        if (ret_output && pipe2(pipes, O_CLOEXEC) < 0)
+        if (descriptor >= 0 && pipe2(pipes, O_CLOEXEC) < 0)
                 return -errno;
-        _cleanup_close_ int from = pipes[0];
-        _cleanup_close_ int to = pipes[1];
         fflush(NULL);
-        pid_t pid = fork();
-        if (pid < 0)
-                return -errno;
-        if (pid == 0) {
-                if (to >= 0)
-                        dup2(to, STDOUT_FILENO);
+        *ret_pid = fork();
+        if (*ret_pid == 0) {
+                if (descriptor >= 0)
+                        dup2(pipes[1], descriptor);
                 capture_become(path, argv);
                 _exit(127);
         }
-        int r = 0, status = 0;
-        if (ret_output) {
-                fmt_close_fd(&to);
-                to = -1;
-                r = read_all(from, ret_output);
-        }
+        int error = errno;
+        if (pipes[1] >= 0)
+                close(pipes[1]);
+        *ret_from = pipes[0];
+        return *ret_pid < 0 ? -error : 0;
+}
+
+static int wait_for(pid_t pid)
+{
+        int status = 0;
         while (waitpid(pid, &status, 0) < 0)
                 if (errno != EINTR)
                         return -errno;
+        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int run_into(const char *path, char *const *argv, int descriptor, char **ret_text)
+{
+        pid_t pid = -1;
+        _cleanup_close_ int from = -1;
+        int r = start(path, argv, ret_text ? descriptor : -1, &pid, &from);
         if (r < 0)
                 return r;
-        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        if (ret_text)
+                r = read_all(from, ret_text);
+        int status = wait_for(pid);
+        return r < 0 ? r : status;
+}
+
+int capture_run(const char *path, char *const *argv, char **ret_output)
+{
+        return run_into(path, argv, STDOUT_FILENO, ret_output);
+}
+
+int capture_run_quietly(const char *path, char *const *argv, const char *noise)
+{
+        _cleanup_free_ char *text = NULL;
+        int status = run_into(path, argv, STDERR_FILENO, &text);
+        for (char *line = text; line && *line;) {
+                char *end = strchr(line, '\n');
+                size_t length = end ? (size_t)(end - line) + 1 : strlen(line);
+                if (!memmem(line, length, noise, strlen(noise)))
+                        fwrite(line, 1, length, stderr);
+                line += length;
+        }
+        return status;
 }
 
 int capture_run_by_name(const char *name, char *const *argv)
@@ -223,11 +254,7 @@ int capture_run_by_name(const char *name, char *const *argv)
                 fprintf(stderr, "xaas build: cannot run %s: %s\n", name, strerror(errno));
                 _exit(127);
         }
-        int status = 0;
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return -errno;
-        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        return wait_for(pid);
 }
 
 int capture_scratch(char **ret)

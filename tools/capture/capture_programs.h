@@ -21,6 +21,9 @@ int capture_companion(const char *name, char **ret);
  * negative errno. With ret_output (may be NULL) its stdout comes back as text, else it is ours. */
 int capture_run(const char *path, char *const *argv, char **ret_output);
 
+/* The same, but lines of stderr that hold NOISE are left out. */
+int capture_run_quietly(const char *path, char *const *argv, const char *noise);
+
 /* The same for a program that is looked for on PATH, ours included. */
 int capture_run_by_name(const char *name, char *const *argv);
 

@@ -33,7 +33,7 @@ static bool is_one_of(const char *word, const char *const *list)
         return false;
 }
 
-enum input { INPUT_OBJECT, INPUT_BITCODE, INPUT_PLAIN };
+enum input { INPUT_OBJECT, INPUT_BITCODE, INPUT_FORTRAN, INPUT_PLAIN };
 
 /* What clang makes of an input: by -x, else by the end of its name. */
 static enum input classify(const char *path, const char *language)
@@ -43,13 +43,16 @@ static enum input classify(const char *path, const char *language)
         static const char *const endings[] = {"c", "cc", "cp", "cxx", "cpp", "CPP", "c++", "C",
                 "CC", "i", "ii", "m", "mi", "mm", "M", "mii", NULL};
         static const char *const plain[] = {"s", "S", "sx", "asm", "h", "hh", "hpp", "H", "hxx",
-                "f", "for", "F", "f90", "F90", "f95", "F95", "f03", "F03", "f08", "F08", "ll", "bc",
-                "cppm", "ixx", "pcm", "gch", "pch", NULL};
+                "ll", "bc", "cppm", "ixx", "pcm", "gch", "pch", NULL};
+        static const char *const fortran[] = {"f", "for", "F", "FOR", "f77", "f90", "F90", "f95",
+                "F95", "f03", "F03", "f08", "F08", "f18", "F18", NULL};
         if (language && strcmp(language, "none") != 0)
                 return is_one_of(language, languages) ? INPUT_BITCODE : INPUT_PLAIN;
         const char *dot = strrchr(capture_base_name(path), '.');
         if (dot && is_one_of(dot + 1, endings))
                 return INPUT_BITCODE;
+        if (dot && is_one_of(dot + 1, fortran))
+                return INPUT_FORTRAN;
         return dot && is_one_of(dot + 1, plain) ? INPUT_PLAIN : INPUT_OBJECT;
 }
 
@@ -74,8 +77,10 @@ static int add_source(struct cc_line *line, size_t word, const char *language)
         if (!grown)
                 return -ENOMEM;
         line->sources = grown;
-        grown[line->n_sources++] = (struct cc_source){
-                .word = word, .language = language, .bitcode = input == INPUT_BITCODE};
+        grown[line->n_sources++] = (struct cc_source){.word = word,
+                .language = language,
+                .bitcode = input == INPUT_BITCODE,
+                .fortran = input == INPUT_FORTRAN};
         return 0;
 }
 
@@ -229,6 +234,49 @@ int cc_line_parse(char *const *argv, const struct cc_identity *identity, struct 
                 r = read_words(ret);
         if (r < 0)
                 cc_line_done(ret);
+        return r;
+}
+
+/* A word that has no say in compiling: an input, the output, a library. */
+static bool is_for_linking(const struct cc_line *line, size_t i)
+{
+        const char *word = line->words[i];
+        for (size_t k = 0; k < line->n_sources; k++)
+                if (line->sources[k].word == i)
+                        return true;
+        if (line->has_output && i == line->output)
+                return true;
+        return word[0] != '-' || word[1] == 0 || strncmp(word, "-l", 2) == 0 ||
+               strncmp(word, "-Wl,", 4) == 0 || strncmp(word, "-x", 2) == 0 ||
+               strcmp(word, "--") == 0;
+}
+
+static bool value_is_for_linking(const char *flag)
+{
+        static const char *const flags[] = {
+                "-o", "-x", "-l", "-L", "-Xlinker", "-z", "-u", "-e", "-T", "-h", "-rpath", NULL};
+        for (const char *const *p = flags; *p; p++)
+                if (strcmp(flag, *p) == 0)
+                        return true;
+        return false;
+}
+
+int cc_line_compile_flags(const struct cc_line *line, char ***ret)
+{
+        int r = 0;
+        for (size_t i = 0; line->words[i] && r == 0; i++) {
+                const char *word = line->words[i];
+                bool pair = cc_flag_takes_value(word) && line->words[i + 1];
+                if (pair && value_is_for_linking(word)) {
+                        i++;
+                } else if (pair) {
+                        r = fmt_strings_append(ret, word);
+                        if (r == 0)
+                                r = fmt_strings_append(ret, line->words[++i]);
+                } else if (!is_for_linking(line, i)) {
+                        r = fmt_strings_append(ret, word);
+                }
+        }
         return r;
 }
 

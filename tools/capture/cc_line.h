@@ -16,6 +16,7 @@ enum cc_mode {
 struct cc_source {
         size_t word;          /* index of its path in words */
         const char *language; /* what -x said, or NULL: by its name */
+        bool fortran;         /* by its name */
         bool bitcode;         /* C, C++, Objective-C: clang makes bitcode of it */
 };
 
@@ -46,6 +47,9 @@ struct cc_identity cc_identify(const char *name);
 
 /* ARGV without argv[0]. 0 or a negative errno. */
 int cc_line_parse(char *const *argv, const struct cc_identity *identity, struct cc_line *ret);
+/* Appends the words that have a say in compiling: no inputs, no output, nothing for the linker. */
+int cc_line_compile_flags(const struct cc_line *line, char ***ret);
+
 void cc_line_done(struct cc_line *line);
 
 #endif

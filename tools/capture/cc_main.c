@@ -8,6 +8,7 @@
 #include "capture_log.h"
 #include "capture_programs.h"
 #include "cc_flags.h"
+#include "cc_fortran.h"
 #include "cc_line.h"
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
@@ -96,30 +97,6 @@ static void tell_uncaptured(const struct cc_line *line)
 
 /* ---- one command that compiles and links ---- */
 
-/* A word that has no say in compiling: an input, the output, a library. */
-static bool is_for_linking(const struct cc_line *line, size_t i)
-{
-        const char *word = line->words[i];
-        for (size_t k = 0; k < line->n_sources; k++)
-                if (line->sources[k].word == i)
-                        return true;
-        if (line->has_output && i == line->output)
-                return true;
-        return word[0] != '-' || word[1] == 0 || strncmp(word, "-l", 2) == 0 ||
-               strncmp(word, "-Wl,", 4) == 0 || strncmp(word, "-x", 2) == 0 ||
-               strcmp(word, "--") == 0;
-}
-
-static bool value_is_for_linking(const char *flag)
-{
-        static const char *const flags[] = {
-                "-o", "-x", "-l", "-L", "-Xlinker", "-z", "-u", "-e", "-T", "-h", "-rpath", NULL};
-        for (const char *const *p = flags; *p; p++)
-                if (strcmp(flag, *p) == 0)
-                        return true;
-        return false;
-}
-
 /* clang names a dependency file and its target after -o; ours is temporary, so say it. */
 static int add_dependency_names(const struct cc_line *line, const char *source, char ***words)
 {
@@ -147,19 +124,8 @@ static int compile_words(const struct compiler *compiler, const struct cc_source
         const struct cc_line *line = &compiler->line;
         const char *path = line->words[source->word];
         int r = begin(compiler, ret);
-        for (size_t i = 0; line->words[i] && r == 0; i++) {
-                const char *word = line->words[i];
-                bool pair = cc_flag_takes_value(word) && line->words[i + 1];
-                if (pair && value_is_for_linking(word)) {
-                        i++;
-                } else if (pair) {
-                        r = fmt_strings_append(ret, word);
-                        if (r == 0)
-                                r = fmt_strings_append(ret, line->words[++i]);
-                } else if (!is_for_linking(line, i)) {
-                        r = fmt_strings_append(ret, word);
-                }
-        }
+        if (r == 0)
+                r = cc_line_compile_flags(line, ret);
         if (r == 0 && line->wants_dependencies)
                 r = add_dependency_names(line, path, ret);
         const char *language[] = {"-x", source->language, NULL};
@@ -284,9 +250,13 @@ int main(int argc, char **argv)
                           "XAASFS_CLANG to it");
                 return 127;
         }
-        r = cc_line_parse(argv + (argc > 0), &compiler.identity, &compiler.line);
-        if (r == 0)
-                r = run(&compiler);
+        if (cc_is_fortran(name)) {
+                r = cc_fortran(argv + (argc > 0), compiler.clang);
+        } else {
+                r = cc_line_parse(argv + (argc > 0), &compiler.identity, &compiler.line);
+                if (r == 0)
+                        r = run(&compiler);
+        }
         if (r < 0) {
                 fmt_error("cannot run %s: %s; check the installation of clang-19", compiler.clang,
                         strerror(-r));
