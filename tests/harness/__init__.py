@@ -26,6 +26,7 @@ A test file is a list of functions named test_*, each taking one argument, and e
     harness.binary(name)   path of a command in the build folder; skips if it was not built
     harness.skip(reason)   ends this function as skipped
     harness.need_fuse(), harness.need_command(name), harness.need_root()
+    harness.BuiltTwice, harness.serve       the same program plain and through the mount (served.py)
     harness.debian_source(package)   unpacked source of a Debian package, fetched once (debian.py)
 
 A file that is run by hand takes names of functions as arguments, finds the build folder in
@@ -39,8 +40,10 @@ from .mount import Mount
 from .outcome import Skipped, TestFailure, skip
 from .rootfs import RootFs
 from .runner import Test, main
+from .served import BuiltTwice, Served, serve
 
 __all__ = [
-    "BUILD", "SOURCE", "Mount", "RootFs", "Skipped", "Test", "TestFailure", "binary",
-    "debian_source", "main", "need_command", "need_fuse", "need_root", "skip",
+    "BUILD", "SOURCE", "BuiltTwice", "Mount", "RootFs", "Served", "Skipped", "Test",
+    "TestFailure", "binary", "debian_source", "main", "need_command", "need_fuse", "need_root",
+    "serve", "skip",
 ]
