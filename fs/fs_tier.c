@@ -126,10 +126,8 @@ void fs_tier_leave(struct fs_program *program, fuse_req_t req)
 
 bool fs_tier_is_cached(struct fs_program *program)
 {
-        struct fmt_digest key;
         _cleanup_close_ int fd = -1;
-        jit_program_key(program->loaded, &key);
-        return cache_peek(program->shared->cache, &key, &fd, NULL) == 0;
+        return jit_session_peek(program->shared->session, program->loaded, &fd) == 0;
 }
 
 /* Starts the compile, or joins the one that runs. */

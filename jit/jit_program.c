@@ -190,7 +190,7 @@ int jit_program_peek(struct jit_session *session, const struct jit_program *prog
         return -ENOENT;
 }
 
-int jit_session_lookup(struct jit_session *session, const struct jit_program *program, int *ret_fd)
+int jit_program_lookup(struct jit_session *session, const struct jit_program *program, int *ret_fd)
 {
         _cleanup_close_ int fd = -1;
         if (program->unsupported)

@@ -6,6 +6,7 @@
 #include "jit_clock.h"
 #include "jit_cores.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -26,6 +27,7 @@ struct jit_job {
         struct waiter *waiters;
         uint64_t queued_ns;
         bool started;
+        int result_fd; /* what the waiters got, while it is being published; -1 before */
         struct jit_job *next;
 };
 
@@ -111,6 +113,8 @@ static struct waiter *detach_waiters(struct jit_session *session, struct jit_job
 
 static void free_job(struct jit_job *job)
 {
+        if (job->result_fd >= 0)
+                close(job->result_fd);
         jit_program_free(job->program);
         free(job);
 }
@@ -137,6 +141,8 @@ static void carry_out(struct jit_session *session, struct jit_job *job, unsigned
         const struct jit_result *result = jit_compile_result(compile);
         pthread_mutex_lock(&session->lock);
         remember_outcome(session, job->program, result);
+        if (result->error == 0)
+                job->result_fd = fcntl(result->fd, F_DUPFD_CLOEXEC, 3);
         pthread_mutex_unlock(&session->lock);
         answer(detach_waiters(session, job, false), result);
         if (result->error < 0) {
@@ -145,10 +151,12 @@ static void carry_out(struct jit_session *session, struct jit_job *job, unsigned
                 free_job(job);
                 return;
         }
-        /* Latecomers may still join while the result is being published. */
-        _cleanup_close_ int fd = dup(result->fd);
-        struct jit_result late = {.fd = fd, .from_cache = true, .error = fd < 0 ? -EMFILE : 0};
-        late.reason = fd < 0 ? "too many open files" : NULL;
+        /* Latecomers may still have joined before the result stood there for jit_session_lookup. */
+        struct jit_result late = {.fd = job->result_fd, .from_cache = true};
+        if (late.fd < 0) {
+                late.error = -EMFILE;
+                late.reason = "too many open files";
+        }
         jit_compile_end(compile);
         answer(detach_waiters(session, job, true), &late);
         free_job(job);
@@ -224,6 +232,7 @@ int jit_session_request(struct jit_session *session, const struct jit_program *p
         struct jit_job *job = find_job(session, &program->keys[0]);
         if (!job) {
                 job = steal_pointer(&fresh);
+                job->result_fd = -1;
                 job->program = jit_program_reference(program);
                 job->queued_ns = jit_now_ns();
                 struct jit_job **end = &session->jobs;
@@ -239,6 +248,35 @@ int jit_session_request(struct jit_session *session, const struct jit_program *p
         job->waiters = steal_pointer(&waiter);
         pthread_mutex_unlock(&session->lock);
         return 0;
+}
+
+/* The result of a job that is still being published: -ENOENT if there is none. */
+static int take_unpublished(
+        struct jit_session *session, const struct jit_program *program, int *ret_fd)
+{
+        int r = -ENOENT;
+        pthread_mutex_lock(&session->lock);
+        const struct jit_job *job = find_job(session, &program->keys[0]);
+        if (job && job->result_fd >= 0) {
+                *ret_fd = fcntl(job->result_fd, F_DUPFD_CLOEXEC, 3);
+                r = *ret_fd < 0 ? -errno : 0;
+        }
+        pthread_mutex_unlock(&session->lock);
+        return r;
+}
+
+int jit_session_lookup(struct jit_session *session, const struct jit_program *program, int *ret_fd)
+{
+        if (take_unpublished(session, program, ret_fd) < 0)
+                return jit_program_lookup(session, program, ret_fd);
+        cache_count(session->cache, CACHE_HITS, 1);
+        return 0;
+}
+
+int jit_session_peek(struct jit_session *session, const struct jit_program *program, int *ret_fd)
+{
+        int r = take_unpublished(session, program, ret_fd);
+        return r == -ENOENT ? jit_program_peek(session, program, ret_fd) : r;
 }
 
 enum jit_state jit_session_state(

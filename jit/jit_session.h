@@ -57,8 +57,8 @@ const char *jit_program_unsupported(const struct jit_program *program);
 /* A cache hit: a read-only descriptor of a file of exactly the promised size; -ENOENT. Counts. */
 int jit_session_lookup(struct jit_session *session, const struct jit_program *program,
         int *ret_fd);
-/* The same without counting. */
-int jit_program_peek(struct jit_session *session, const struct jit_program *program, int *ret_fd);
+/* The same without counting, for those who only want to know. */
+int jit_session_peek(struct jit_session *session, const struct jit_program *program, int *ret_fd);
 
 /* How long each step took, nanoseconds of wall time. */
 struct jit_phases {

@@ -61,6 +61,11 @@ struct jit_program {
 
 struct jit_program *jit_program_reference(const struct jit_program *program);
 
+/* What the cache itself holds; jit_session_lookup and jit_session_peek also know what is still
+ * being published. */
+int jit_program_lookup(struct jit_session *session, const struct jit_program *program, int *ret_fd);
+int jit_program_peek(struct jit_session *session, const struct jit_program *program, int *ret_fd);
+
 /* ---- jit_compile.c ---- */
 
 struct jit_compile;

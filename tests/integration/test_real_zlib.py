@@ -12,7 +12,8 @@ LIBRARY = "/usr/lib/x86_64-linux-gnu/libz.so.1"
 
 def exports(t, path):
     listing = t.run(["nm", "-D", "--defined-only", "--with-symbol-versions", path]).stdout
-    return sorted(line.split()[-1] for line in listing.splitlines())
+    # GNU ld also writes an absolute symbol for each version itself; ld.lld does not.
+    return sorted(line.split()[-1] for line in listing.splitlines() if " A " not in line)
 
 
 def test_zlib(t):

@@ -143,7 +143,7 @@ static void check_published(struct prewarm *prewarm, struct prewarm_program *pro
 
         while (jit_session_state(prewarm->session, program->loaded, NULL) == JIT_RUNNING)
                 usleep(2000);
-        if (jit_program_peek(prewarm->session, program->loaded, &fd) == 0)
+        if (jit_session_peek(prewarm->session, program->loaded, &fd) == 0)
                 close(fd);
         else
                 set_failed(program, "compiled, but the cache did not keep it");
@@ -157,7 +157,7 @@ static void settle_the_rest(struct prewarm *prewarm)
                 int fd;
                 if (program->state != PREWARM_WAITING)
                         continue;
-                if (jit_program_peek(prewarm->session, program->loaded, &fd) == 0) {
+                if (jit_session_peek(prewarm->session, program->loaded, &fd) == 0) {
                         close(fd);
                         program->state = PREWARM_CACHED;
                 } else {
