@@ -133,17 +133,31 @@ static int link_and_check(const struct jit_worker_tools *tools,
         return r;
 }
 
+/* Whether REASON tells where the fault lies: in symbols (">>> referenced by"), or in a module. */
+static bool names_culprit(const struct fmt_variant *variant, const char *reason)
+{
+        if (strstr(reason, ">>>"))
+                return true;
+        for (size_t i = 0; i < variant->n_inputs; i++)
+                if (strstr(reason, variant->inputs[i].name))
+                        return true;
+        return false;
+}
+
 /* Puts the module that is to blame in front of the reason, if one is. */
 static void name_culprit(
         const char *linker, const struct jit_worker_parts *parts, struct jit_worker_report *report)
 {
         char *why = report->reason;
+        if (why && names_culprit(parts->variant, why))
+                return;
         const char *culprit = jit_worker_blame(linker, parts);
-        if (culprit && asprintf(&report->reason, "module %s: %s", culprit,
-                               why ? why : "cannot be compiled") < 0)
+        if (!culprit)
+                return;
+        if (asprintf(&report->reason, "module %s: %s", culprit, why ? why : "cannot be compiled") <
+                0)
                 report->reason = NULL;
-        if (culprit)
-                free(why);
+        free(why);
 }
 
 static int work(char **argv, struct jit_worker_report *report)

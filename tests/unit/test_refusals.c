@@ -76,6 +76,24 @@ static void add_programs(struct sample_image *image)
         sample_program(image, record, "bin/undefined", PROMISED);
 }
 
+/* Bitcode can make the assembler read any file that its process can open: none of ours. */
+static void add_readers(struct sample_image *image)
+{
+        static const char *const files[] = {
+                "/etc/passwd", "/etc/ld.so.cache", "/proc/self/environ", "/proc/self/maps"};
+        for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+                char text[256], path[32];
+                struct fmt_record *record = sample_record(image, FMT_OUTPUT_PIE);
+                snprintf(text, sizeof text,
+                        "__asm__(\".data\\n.incbin \\\"%s\\\"\\n\");\n"
+                        "int main(void) { return 0; }\n",
+                        files[i]);
+                sample_module(image, record, "src/reader.c", text, "-fno-integrated-as", false);
+                snprintf(path, sizeof path, "bin/reader-%zu", i);
+                sample_program(image, record, path, PROMISED);
+        }
+}
+
 /* PATH is refused with ERROR, and the reason holds EXPECTED. */
 static void expect_refusal(
         struct session_harness *harness, const char *path, int error, const char *expected)
@@ -108,6 +126,7 @@ int main(void)
         struct session_harness harness;
         sample_image_open(&image);
         add_programs(&image);
+        add_readers(&image);
         sample_image_close(&image);
         harness_open(&harness, &image, spawner, "cache", "x86-64-v2", NULL);
 
@@ -123,8 +142,14 @@ int main(void)
         expect_refusal(&harness, "bin/garbage", -EBADMSG, "src/garbage.c");
         expect_refusal(&harness, "bin/undefined", -EBADMSG, "undefined symbol: scale");
 
+        for (int i = 0; i < 4; i++) {
+                char path[32];
+                snprintf(path, sizeof path, "bin/reader-%d", i);
+                expect_refusal(&harness, path, -EBADMSG, "incbin");
+        }
+
         EXPECT(harness_counter(&harness, CACHE_COMPILES) == 3);
-        EXPECT(harness_counter(&harness, CACHE_COMPILES_FAILED) == 7);
+        EXPECT(harness_counter(&harness, CACHE_COMPILES_FAILED) == 11);
         harness_close(&harness);
         sample_image_done(&image);
         jit_spawner_stop(spawner);
