@@ -86,6 +86,20 @@ def test_objects_and_archives(t):
     t.true(seen["modules"][0].get("unusable"), "full LTO bitcode is of no use, and that is said")
 
 
+def test_merged_object(t):
+    """ld -r concatenates sections; capture leaves a list of the parts instead."""
+    fat, _, _ = make(t)
+    merged = fat.folder / "merged.o"
+    t.run([harness.binary("xaas-ld"), "-r", *[fat.folder / name for name in (
+        "main.o", "asks.o", "hand.o")], "-o", merged])
+    seen = as_json(t, merged)
+    t.equal(seen["kind"], "merged-object", "kind")
+    modules = seen["variants"][0]["modules"]
+    t.equal([module["name"] for module in modules], ["main.o", "asks.o"], "parts")
+    t.contains(modules[1]["extras"], "+avx2")
+    t.contains(inspect(t, merged).stdout, "native inputs: hand.o")
+
+
 def test_image(t):
     fat, _, program = make(t)
     root = t.scratch / "root"

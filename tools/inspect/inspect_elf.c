@@ -125,57 +125,64 @@ static json_t *new_module(json_t *list, const char *name, size_t size)
         return module;
 }
 
-/* What `ld -r` made: a bundle of the parts in place of the bitcode. */
-static int describe_parts(const void *data, size_t size, struct inspect_modules *modules,
-        json_t *list, bool *ret_is_bundle)
+/* What `ld -r` made: a bundle in place of the bitcode, whose root is a record of the parts. */
+static int describe_parts(
+        const void *data, size_t size, struct inspect_modules *modules, json_t *object)
 {
         struct fmt_source_memory memory = {.data = data, .size = size};
+        _cleanup_(fmt_record_freep) struct fmt_record *record = NULL;
+        _cleanup_free_ void *json = NULL;
         struct fmt_bundle *bundle;
-        int r = fmt_bundle_open(fmt_source_of_memory(&memory), &bundle);
+        struct fmt_digest root;
+        size_t json_size;
 
-        *ret_is_bundle = r == 0;
+        int r = fmt_bundle_open(fmt_source_of_memory(&memory), &bundle);
         if (r < 0)
-                return 0;
-        for (size_t i = 0; r == 0 && i < fmt_bundle_count(bundle); i++) {
-                struct fmt_blob_info info;
-                void *part;
-                size_t part_size;
-                fmt_bundle_info(bundle, i, &info);
-                if (info.kind != FMT_BLOB_MODULE)
-                        continue;
-                r = fmt_bundle_read(bundle, &info.digest, &part, &part_size);
-                if (r == 0)
-                        r = inspect_modules_add(
-                                modules, new_module(list, NULL, part_size), part, part_size);
-        }
+                return r;
+        fmt_bundle_root(bundle, &root);
+        r = fmt_bundle_read(bundle, &root, &json, &json_size);
+        if (r == 0)
+                r = fmt_record_decode(json, json_size, &record);
+        if (r == 0)
+                r = inspect_record(record, bundle, modules, object);
         fmt_bundle_free(bundle);
         return r;
+}
+
+static int describe_bitcode(
+        const char *path, void *data, size_t size, struct inspect_modules *modules, json_t *object)
+{
+        json_t *list = json_array();
+        const char *slash = strrchr(path, '/');
+
+        set_text(object, "kind", "object");
+        json_object_set_new(object, "modules", list);
+        return inspect_modules_add(
+                modules, new_module(list, slash ? slash + 1 : path, size), data, size);
 }
 
 static int describe_object(
         int fd, const char *path, struct inspect_modules *modules, json_t *object)
 {
-        json_t *list = json_array();
-        const char *slash = strrchr(path, '/');
         void *data;
         size_t size;
-        bool is_bundle;
 
-        set_text(object, "kind", "object");
-        json_object_set_new(object, "modules", list);
         int r = read_section(fd, FMT_ELF_BITCODE_SECTION, UINT64_C(1) << 31, &data, &size);
-        if (r < 0) {
+        if (r == 0 && size >= 8 && memcmp(data, "XAASBNDL", 8) == 0) {
+                set_text(object, "kind", "merged-object");
+                r = describe_parts(data, size, modules, object);
+                free(data);
+        } else if (r == 0 && size == 0) {
+                /* Left empty by an `ld -r` whose options no list of parts can express. */
+                set_text(object, "kind", "elf");
+                free(data);
+        } else if (r == 0) {
+                r = describe_bitcode(path, data, size, modules, object);
+        }
+        if (r < 0)
                 fmt_error(
                         "cannot read the bitcode of %s: %s; compile it again", path, strerror(-r));
-                return r;
-        }
-        r = describe_parts(data, size, modules, list, &is_bundle);
-        if (r < 0 || is_bundle) {
-                free(data);
-                return r;
-        }
-        return inspect_modules_add(
-                modules, new_module(list, slash ? slash + 1 : path, size), data, size);
+        return r;
 }
 
 int inspect_elf(int fd, const char *path, struct inspect_modules *modules, json_t *object)

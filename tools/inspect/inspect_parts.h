@@ -5,6 +5,7 @@
  *     fat-elf   executable or shared library with a program record
  *     elf       without one
  *     object    relocatable object with bitcode beside its code
+ *     merged-object  what `ld -r` made of several of them
  *     archive   of such objects
  *     bitcode   a module by itself
  *     image     squashfs

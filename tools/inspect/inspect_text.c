@@ -271,7 +271,10 @@ void inspect_print(const char *path, const json_t *object)
                 print_plain(path, object);
         else if (!strcmp(kind, "fat-elf"))
                 print_fat(path, object);
-        else if (!strcmp(kind, "archive"))
+        else if (!strcmp(kind, "merged-object")) {
+                printf("%s: object that `ld -r` made of several with bitcode\n", path);
+                inspect_print_record(object);
+        } else if (!strcmp(kind, "archive"))
                 print_archive(path, object);
         else if (!strcmp(kind, "image") && json_object_get(object, "program")) {
                 printf("%s:\n", path);
