@@ -139,7 +139,8 @@ def test_killed_in_mid_compile(t):
         told = prewarm(t, packed)
         t.equal((told["compiled"] + told["cached"], told["failed"]), (3, 0), f"after {delay} s")
         t.run([XAAS, "cache", "gc"])
-        t.equal(list((t.cache / "v1" / "jobs").iterdir()), [])
+        # Single files without a lock to tell by are removed when they are old.
+        t.equal(list((t.cache / "v1" / "jobs").glob("job-*")), [])
         t.equal(list((t.cache / "v1" / "locks").iterdir()), [])
 
 
@@ -186,7 +187,8 @@ def test_a_cache_that_keeps_nothing(t):
            f"mount -t tmpfs -o size=64k,mode=0700 none {small} && "
            f"{XAAS} prewarm --cache {small} {packed} 2> err; test $? = 1"])
     said = (t.scratch / "err").read_text()
-    t.contains(said, "cannot compile usr/bin/one")
+    t.contains(said, "cannot compile usr/")
+    t.contains(said, "the cache did not keep it")
 
 
 harness.main()

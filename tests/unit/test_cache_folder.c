@@ -98,7 +98,7 @@ static void fill_job(const char *path)
 
         REQUIRE(fd >= 0 && symlinkat(scratch_path("keep"), fd, "link") == 0 &&
                 mkfifoat(fd, "fifo", 0600) == 0 && mkdirat(fd, "moved-0", 0700) == 0);
-        for (int depth = 0; depth < 700; depth++) {
+        for (int depth = 0; depth < 600; depth++) {
                 int below;
                 REQUIRE(mkdirat(fd, "deeper", 0700) == 0);
                 REQUIRE(close(openat(fd, "file", O_CREAT | O_WRONLY | O_CLOEXEC, 0)) == 0);

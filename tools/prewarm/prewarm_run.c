@@ -146,7 +146,8 @@ static void check_published(struct prewarm *prewarm, struct prewarm_program *pro
         if (jit_session_peek(prewarm->session, program->loaded, &fd) == 0)
                 close(fd);
         else
-                set_failed(program, "compiled, but the cache did not keep it");
+                set_failed(program,
+                        "it was compiled, but the cache did not keep it: there is not enough room");
 }
 
 /* Whoever has the same result as an earlier program shares its fate. */
