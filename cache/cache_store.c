@@ -86,6 +86,40 @@ static int open_folders(struct cache *cache, int directory)
         return cache->read_only && (r == -ENOENT || r == -EACCES) ? 0 : r;
 }
 
+static void remember_limit(struct cache *cache)
+{
+        char temporary[CACHE_RANDOM_NAME_SIZE];
+        int fd;
+
+        cache_random_name("limit", temporary);
+        fd = openat(cache->jobs_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                0600 | (cache->share & 0044));
+        if (fd < 0)
+                return;
+        if (dprintf(fd, "%llu\n", (unsigned long long)cache->limit) < 0 ||
+                renameat(cache->jobs_fd, temporary, cache->root_fd, "limit") < 0)
+                unlinkat(cache->jobs_fd, temporary, 0);
+        close(fd);
+}
+
+/* Two processes with different bounds would undo each other's work, so one that was given holds
+ * for all. That it cannot be read or written is no reason to fail. */
+static void settle_limit(struct cache *cache)
+{
+        _cleanup_close_ int fd = -1;
+        unsigned long long remembered = 0;
+        char text[32] = "";
+        struct stat st;
+
+        if (cache_open_file(cache->root_fd, "limit", &fd, &st) == 0 &&
+                pread(fd, text, sizeof(text) - 1, 0) > 0 && sscanf(text, "%llu", &remembered) != 1)
+                remembered = 0;
+        if (cache->limit == 0)
+                cache->limit = remembered ? remembered : DEFAULT_LIMIT;
+        else if (cache->limit != remembered && !cache->read_only)
+                remember_limit(cache);
+}
+
 static int open_cache(struct cache *cache)
 {
         _cleanup_close_ int directory = -1;
@@ -104,6 +138,8 @@ static int open_cache(struct cache *cache)
                 cache->read_only = true;
         }
         r = open_folders(cache, directory);
+        if (r == 0)
+                settle_limit(cache);
         if (r == 0)
                 r = cache_counters_open(cache);
         if (r == 0)
@@ -128,7 +164,7 @@ int cache_open(const struct cache_options *options, struct cache **ret)
         if (!cache)
                 return -ENOMEM;
         *cache = (struct cache){.read_only = options->read_only,
-                .limit = options->limit ? options->limit : DEFAULT_LIMIT,
+                .limit = options->limit,
                 .root_fd = -1,
                 .objects_fd = -1,
                 .locks_fd = -1,
@@ -166,6 +202,11 @@ void cache_close(struct cache *cache)
 bool cache_is_read_only(const struct cache *cache)
 {
         return cache->read_only;
+}
+
+uint64_t cache_limit(const struct cache *cache)
+{
+        return cache->limit;
 }
 
 const char *cache_directory(const struct cache *cache)

@@ -8,7 +8,8 @@
  *     DIR/v1/locks/…                   kernel locks for compile-once; die with their holder
  *     DIR/v1/modules/SCOPE/…           results of single modules, see cache_modules.h
  *     DIR/v1/jobs/…                    scratch folders of running compiles
- *     DIR/v1/counters                  hits, misses, compiles, bytes: mapped, atomic
+ *     DIR/v1/limit                     text: the bound on disk space in bytes, if one was ever
+ * given DIR/v1/counters                  hits, misses, compiles, bytes: mapped, atomic
  *
  * A name is the digest of everything that went into the object. Publishing is O_TMPFILE, fsync,
  * link: a reader never sees half an object and a crash never leaves one. An object that fails its
@@ -28,8 +29,9 @@ struct cache;
 struct cache_options {
         const char *directory; /* NULL: $XAASFS_CACHE, $XDG_CACHE_HOME/xaasfs, $HOME/.cache/xaasfs,
                                   /var/cache/xaasfs for root without HOME */
-        uint64_t limit;        /* bytes on disk before eviction by last use; 0: 10 GiB */
-        bool read_only;        /* never publish, never evict */
+        uint64_t limit; /* bytes on disk before eviction by last use, remembered in the cache for
+                           everyone who says none; 0: what is remembered, or 10 GiB */
+        bool read_only; /* never publish, never evict */
 };
 
 /* Makes the folder (0700) if need be. A folder that we may not write to is used read-only. Prints
@@ -38,6 +40,7 @@ struct cache_options {
 int cache_open(const struct cache_options *options, struct cache **ret);
 void cache_close(struct cache *cache);
 bool cache_is_read_only(const struct cache *cache);
+uint64_t cache_limit(const struct cache *cache);
 const char *cache_directory(const struct cache *cache);
 
 /* What is known of an object. Strings owned by the struct; free with cache_meta_done. */

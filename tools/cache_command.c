@@ -16,7 +16,8 @@ enum { OPTION_CACHE = 1, OPTION_JSON, OPTION_SIZE, OPTION_COUNTERS };
 static const struct tool_option options[] = {
         {OPTION_CACHE, 0, "cache", "DIR", "the cache, instead of $XAASFS_CACHE or ~/.cache/xaasfs"},
         {OPTION_JSON, 0, "json", NULL, "print one JSON object"},
-        {OPTION_SIZE, 0, "size", "N", "gc: shrink to N bytes (K, M, G, T); default: the limit"},
+        {OPTION_SIZE, 0, "size", "N",
+                "gc: shrink to N bytes (K, M, G, T), once; limit: the most it may hold"},
         {OPTION_COUNTERS, 0, "counters", NULL, "clear: set the counters to zero as well"},
         {0},
 };
@@ -147,6 +148,18 @@ static int collect(const struct request *request)
         return r < 0 ? failed(request, "shrink", r) : freed(request, bytes);
 }
 
+/* Opening it with a limit has set that one already. */
+static int limit(const struct request *request)
+{
+        char text[TOOL_SIZE_TEXT];
+        uint64_t bytes = cache_limit(request->cache);
+
+        if (request->json)
+                return print_json(json_pack("{s:I}", "limit", (json_int_t)bytes));
+        printf("the cache may hold %s\n", tool_size_text(bytes, text));
+        return 0;
+}
+
 static int clear(const struct request *request)
 {
         uint64_t bytes = 0;
@@ -158,7 +171,8 @@ static int clear(const struct request *request)
 static const struct {
         const char *name;
         int (*run)(const struct request *request);
-} actions[] = {{"stats", show_stats}, {"verify", verify}, {"gc", collect}, {"clear", clear}};
+} actions[] = {{"stats", show_stats}, {"verify", verify}, {"gc", collect}, {"clear", clear},
+        {"limit", limit}};
 
 #define N_ACTIONS (sizeof(actions) / sizeof(actions[0]))
 
@@ -223,7 +237,7 @@ static int parse(struct tool_line *line, struct arguments *ret)
 
 int tool_cache(int argc, char **argv)
 {
-        struct tool_line line = {.usage = "xaas cache stats|verify|gc|clear [OPTIONS]",
+        struct tool_line line = {.usage = "xaas cache stats|verify|gc|clear|limit [OPTIONS]",
                 .about = "Programs are compiled once and kept in a cache that all mounts share.",
                 .options = options,
                 .argc = argc,
@@ -241,6 +255,8 @@ int tool_cache(int argc, char **argv)
                 struct cache_options how = {.directory = arguments.directory};
                 if (strcmp(arguments.action, actions[i].name))
                         continue;
+                if (actions[i].run == limit)
+                        how.limit = arguments.request.size;
                 if (cache_open(&how, &arguments.request.cache) < 0)
                         return 1;
                 r = actions[i].run(&arguments.request);

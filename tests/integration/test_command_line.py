@@ -70,6 +70,14 @@ def test_cache_folder_is_chosen(t):
     t.true((elsewhere / "v1" / "objects").is_dir(), "the cache was made")
 
 
+def test_the_limit_is_kept(t):
+    t.contains(t.run([XAAS, "cache", "limit"]).stdout, "10.0 GiB")
+    t.contains(t.run([XAAS, "cache", "limit", "--size", "2G"]).stdout, "2.0 GiB")
+    t.equal(json.loads(t.run([XAAS, "cache", "stats", "--json"]).stdout)["limit"], 2 << 30)
+    (t.cache / "v1" / "limit").write_text("nonsense")
+    t.contains(t.run([XAAS, "cache", "limit"]).stdout, "10.0 GiB")
+
+
 def test_unsafe_cache_is_refused(t):
     unsafe = t.scratch / "unsafe"
     unsafe.mkdir()

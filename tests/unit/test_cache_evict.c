@@ -76,11 +76,18 @@ static void test_limit_at_publish(void)
                 CHECK(bytes_used(cache) <= 11 * OBJECT_SIZE + 8192);
         }
         CHECK(!is_cached(cache, 20) && counter_of(cache, CACHE_EVICTIONS) > 25);
+        /* The limit holds for whoever names none: two bounds would undo each other's work. */
+        cache_close(cache);
+        cache = scratch_cache(0);
+        CHECK(cache_limit(cache) == 10 * OBJECT_SIZE);
+        REQUIRE(publish_object(cache, 60, OBJECT_SIZE, OBJECT_SIZE) == 0);
+        CHECK(bytes_used(cache) <= 11 * OBJECT_SIZE + 8192);
         /* Larger than the limit: kept, as the only one. */
         CHECK(publish_object(cache, 61, 12 * OBJECT_SIZE, 12 * OBJECT_SIZE) == 0);
         CHECK(is_cached(cache, 61) && !is_cached(cache, 59));
         CHECK(cache_clear(cache, true, NULL) == 0);
         cache_close(cache);
+        cache_close(scratch_cache(UINT64_C(10) << 30));
 }
 
 /* Somebody is about to publish it: its lock is held. */
