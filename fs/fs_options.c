@@ -87,6 +87,7 @@ static const struct option {
         {"defcontext", TO_FUSE, 1},
         {"rootcontext", TO_FUSE, 1},
         {"ro", IGNORED, 0},
+        {"rw", IGNORED, 0},
         {"atime", IGNORED, 0},
         {"relatime", IGNORED, 0},
         {"norelatime", IGNORED, 0},
@@ -117,10 +118,7 @@ static int refuse_unknown(const char *name)
         for (size_t i = 0; i < N_KNOWN; i++)
                 names[i] = known[i].name;
         const char *meant = fmt_suggest(name, names);
-        if (!strcmp(name, "rw"))
-                fmt_error("unknown option rw: a squashfs image is read-only; put an overlay above "
-                          "the mount to write");
-        else if (meant != NULL)
+        if (meant != NULL)
                 fmt_error("unknown option %s; did you mean %s?", name, meant);
         else
                 fmt_error("unknown option %s; `xaasfs -h` lists what there is", name);
