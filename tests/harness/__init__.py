@@ -34,7 +34,7 @@ XAASFS_BUILD (default: `build` of the checkout) and keeps all scratch folders wi
 exits 0 if all passed, 1 if one failed, 77 if all were skipped.
 """
 
-from .binaries import BUILD, SOURCE, binary, need_command, need_fuse, need_root
+from .binaries import BUILD, SOURCE, binary, binary_for_anyone, need_command, need_fuse, need_root
 from .debian import debian_source
 from .mount import Mount
 from .outcome import Skipped, TestFailure, skip

@@ -22,6 +22,23 @@ def binary(name):
     skip(f"{name} is not in the build folder {BUILD}; build it with: meson compile -C {BUILD}")
 
 
+def binary_for_anyone(t, name):
+    """The same for tests that run it as another user, who may not reach the build folder.
+
+    It is a copy in the test's scratch folder, which becomes readable for all, with its companions
+    beside it; t.env leads every command of the test to them.
+    """
+    copies = t.scratch / "programs"
+    if not copies.exists():
+        t.scratch.chmod(0o755)
+        shutil.copytree(BUILD / "libexec", copies / "libexec",
+                        ignore_dangling_symlinks=True)
+        t.env["XAASFS_LIBEXEC"] = str(copies / "libexec")
+    if not (copies / name).exists():
+        shutil.copy2(binary(name), copies / name)
+    return copies / name
+
+
 def need_command(name):
     """Path of a command of this machine."""
     return shutil.which(name) or skip(f"{name} is not installed; tools/setup installs what tests need")

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from .binaries import BUILD, binary, need_command
+from .binaries import BUILD, binary, binary_for_anyone, need_command
 from .outcome import TestFailure
 from .rootfs import RootFs
 
@@ -118,7 +118,8 @@ def programs():
 def cache_stats(t, cache=None, user=None):
     """The counters of the cache, by name; USER is whose it is, if not ours."""
     become = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if user else []
-    return json.loads(t.run([*become, binary("xaas"), "cache", "stats", "--json", "--cache",
+    xaas = binary_for_anyone(t, "xaas") if user else binary("xaas")
+    return json.loads(t.run([*become, xaas, "cache", "stats", "--json", "--cache",
                              cache or t.cache]).stdout)
 
 

@@ -390,7 +390,7 @@ def test_an_ordinary_user(t):
     mnt = t.scratch / "mnt"
     mnt.mkdir()
     os.chown(mnt, NOBODY, NOBODY)
-    done = as_user(t, f"{harness.binary('xaasfs')} {image} {mnt} && cat {mnt}/a && fusermount3 -u {mnt}")
+    done = as_user(t, f"{harness.binary_for_anyone(t, 'xaasfs')} {image} {mnt} && cat {mnt}/a && fusermount3 -u {mnt}")
     t.equal((done.returncode, done.stdout), (0, "served"), done.stderr)
     wait_until(t, lambda: not processes_of(image), "its end")
 
@@ -401,7 +401,7 @@ def test_a_user_namespace(t):
     mnt = t.scratch / "mnt"
     mnt.mkdir()
     os.chown(mnt, NOBODY, NOBODY)
-    inner = f"{harness.binary('xaasfs')} {image} {mnt} && cat {mnt}/a && umount {mnt}"
+    inner = f"{harness.binary_for_anyone(t, 'xaasfs')} {image} {mnt} && cat {mnt}/a && umount {mnt}"
     done = as_user(t, f'unshare -Urm sh -c "{inner}"')
     if "unshare" in done.stderr and "not permitted" in done.stderr:
         harness.skip("this kernel gives ordinary users no user namespaces")
@@ -420,7 +420,7 @@ def test_no_permission_is_named(t):
     script = f"""
 mknod -m 600 {t.scratch}/fuse c 10 229
 mount --bind {t.scratch}/fuse /dev/fuse
-exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups {harness.binary('xaasfs')} {image} {mnt}
+exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups {harness.binary_for_anyone(t, 'xaasfs')} {image} {mnt}
 """
     done = t.run(["unshare", "-m", "sh", "-c", script], expect=None)
     t.equal(done.returncode, 1)

@@ -489,13 +489,13 @@ def check_user(t, command):
 def test_an_ordinary_user(t):
     harness.need_root()
     harness.need_command("fusermount3")
-    check_user(t, USER_SESSION.format(xaasfs=harness.binary("xaasfs"), image=programs().image,
+    check_user(t, USER_SESSION.format(xaasfs=harness.binary_for_anyone(t, "xaasfs"), image=programs().image,
                                       mnt=t.scratch / "user/mnt", umount="fusermount3 -u"))
 
 
 def test_a_user_namespace(t):
     harness.need_root()
-    inner = USER_SESSION.format(xaasfs=harness.binary("xaasfs"), image=programs().image,
+    inner = USER_SESSION.format(xaasfs=harness.binary_for_anyone(t, "xaasfs"), image=programs().image,
                                 mnt=t.scratch / "user/mnt", umount="umount")
     check_user(t, f'unshare -Urm sh -c "{inner}"')
 
