@@ -119,10 +119,10 @@ int pack_modules_normalise(struct pack_modules *modules, struct jit_spawner *spa
         void (*progress)(void *context, size_t done, size_t total), void *context)
 {
         size_t n = modules->count - modules->done;
-        struct pack_module **waiting = modules->list + modules->done;
 
         if (n == 0)
                 return 0;
+        struct pack_module **waiting = modules->list + modules->done;
         _cleanup_free_ struct jit_bitcode_input *inputs = calloc(n, sizeof *inputs);
         _cleanup_free_ struct jit_bitcode_result *results = calloc(n, sizeof *results);
         if (!inputs || !results)
