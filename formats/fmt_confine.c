@@ -68,11 +68,12 @@ static int drop_capabilities(void)
 
 int fmt_confine(const struct fmt_confinement *confinement)
 {
+        bool signals_stay = false;
         int r;
 
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return -errno;
-        r = fmt_landlock_restrict(confinement);
+        r = fmt_landlock_restrict(confinement, &signals_stay);
         if (r < 0)
                 return r;
         r = drop_capabilities();
@@ -84,5 +85,5 @@ int fmt_confine(const struct fmt_confinement *confinement)
         r = limit_resources(confinement);
         if (r < 0)
                 return r;
-        return fmt_syscalls_restrict(confinement);
+        return fmt_syscalls_restrict(confinement, signals_stay);
 }

@@ -1,319 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every denial and every allowance of a box, tried for real in a process of its own; as whoever
  * runs the tests, as an ordinary user, and as root of a user namespace. */
-#include "fmt_cleanup.h"
-#include "fmt_confine.h"
+#include "confine_attempts.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #define NOBODY 65534
-
-static char scratch[] = "/tmp/xaasfs-confine-XXXXXX";
-static char elsewhere[] = "/tmp/xaasfs-confine-XXXXXX";
-static char kept_file[sizeof(elsewhere) + 16];
-static int open_file = -1;  /* opened before the box closed */
-static int open_memfd = -1; /* likewise */
-
-static const char *const toolchain[] = {
-        "/bin", "/usr", "/lib", "/lib64", "/proc/cpuinfo", "/no/such/path", NULL};
-
-static const struct fmt_confinement reader = {.cpu_seconds = 60, .memory_limit = 1ULL << 30};
-static const struct fmt_confinement worker = {.readable = toolchain,
-        .writable = scratch,
-        .may_exec = true,
-        .file_limit = 1 << 20,
-        .memory_limit = 1ULL << 33,
-        .cpu_seconds = 60};
-
-/* ---- what is tried: each returns true if it could be done ---- */
-
-static bool can_open(const char *path, int flags)
-{
-        _cleanup_close_ int fd = open(path, flags | O_CLOEXEC, 0600);
-        return fd >= 0;
-}
-
-static bool read_shadow(void)
-{
-        return can_open("/etc/shadow", O_RDONLY);
-}
-
-static bool read_passwd(void)
-{
-        return can_open("/etc/passwd", O_RDONLY);
-}
-
-static bool read_other_memory(void)
-{
-        char path[64];
-        snprintf(path, sizeof(path), "/proc/%d/mem", (int)getppid());
-        return can_open(path, O_RDONLY);
-}
-
-static bool list_root(void)
-{
-        return can_open("/", O_RDONLY | O_DIRECTORY);
-}
-
-static bool write_elsewhere(void)
-{
-        char path[sizeof(elsewhere) + 16];
-        snprintf(path, sizeof(path), "%s/new", elsewhere);
-        return can_open(path, O_WRONLY | O_CREAT);
-}
-
-static bool truncate_elsewhere(void)
-{
-        return truncate(kept_file, 0) == 0;
-}
-
-static bool remove_elsewhere(void)
-{
-        return unlink(kept_file) == 0;
-}
-
-static bool chmod_elsewhere(void)
-{
-        return chmod(kept_file, 0777) == 0;
-}
-
-static bool chmod_open_file(void)
-{
-        return fchmod(open_file, 0777) == 0;
-}
-
-static bool link_into_scratch(void)
-{
-        char path[sizeof(scratch) + 16];
-        snprintf(path, sizeof(path), "%s/linked", scratch);
-        return link(kept_file, path) == 0;
-}
-
-static bool any_socket(void)
-{
-        static const int families[] = {AF_INET, AF_INET6, AF_UNIX, AF_NETLINK, AF_PACKET};
-        int pair[2];
-
-        for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-                if (socket(families[i], SOCK_STREAM, 0) >= 0 ||
-                        socket(families[i], SOCK_RAW, 0) >= 0)
-                        return true;
-        }
-        return socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0;
-}
-
-static int open_socket = -1; /* made before the box closed */
-
-static bool connect_open_socket(void)
-{
-        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(9)};
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        return connect(open_socket, (struct sockaddr *)&address, sizeof(address)) == 0 ||
-               errno == ECONNREFUSED;
-}
-
-static bool trace_parent(void)
-{
-        return ptrace(PTRACE_ATTACH, getppid(), NULL, NULL) == 0 ||
-               ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0;
-}
-
-static bool read_parent(void)
-{
-        char byte;
-        struct iovec to = {&byte, 1};
-        struct iovec from = {&scratch, 1};
-        return syscall(SYS_process_vm_readv, getppid(), &to, 1UL, &from, 1UL, 0UL) == 1;
-}
-
-static bool signal_parent(void)
-{
-        return kill(getppid(), 0) == 0;
-}
-
-static bool any_mount(void)
-{
-        return mount("none", scratch, "tmpfs", 0, NULL) == 0 || umount(scratch) == 0 ||
-               chroot(scratch) == 0;
-}
-
-static bool any_namespace(void)
-{
-        return unshare(CLONE_NEWUSER) == 0 || unshare(CLONE_NEWNS) == 0 ||
-               syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL) >= 0;
-}
-
-static bool kernel_doors(void)
-{
-        return syscall(SYS_bpf, 0, NULL, 0) >= 0 || errno != ENOSYS ||
-               syscall(SYS_io_uring_setup, 1, NULL) >= 0 || errno != ENOSYS ||
-               syscall(SYS_keyctl, 0, 0, 0, 0, 0) >= 0 || errno != ENOSYS ||
-               syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0) >= 0 || errno != ENOSYS ||
-               syscall(SYS_userfaultfd, 0) >= 0 || errno != ENOSYS ||
-               syscall(SYS_clone3, NULL, 0) >= 0 || errno != ENOSYS;
-}
-
-static bool leave_group(void)
-{
-        return setsid() >= 0 || setpgid(0, 0) == 0;
-}
-
-static bool any_capability(void)
-{
-        for (int capability = 0; capability < 41; capability++) {
-                if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0) == 1)
-                        return true;
-        }
-        return syscall(SYS_setgroups, 0, NULL) == 0 || sethostname("x", 1) == 0;
-}
-
-static bool raise_limit(void)
-{
-        struct rlimit more = {RLIM_INFINITY, RLIM_INFINITY};
-        return setrlimit(RLIMIT_CPU, &more) == 0;
-}
-
-static bool run(const char *path, const char *argument)
-{
-        int status;
-        pid_t child = fork();
-
-        if (child < 0)
-                return false;
-        if (child == 0) {
-                execl(path, path, argument, (char *)NULL);
-                _exit(126);
-        }
-        return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-static bool fork_child(void)
-{
-        int status;
-        pid_t child = fork();
-
-        if (child == 0)
-                _exit(0);
-        return child > 0 && waitpid(child, &status, 0) == child;
-}
-
-static bool exec_here(void)
-{
-        execl("/bin/false", "false", (char *)NULL); /* ends with 1, as does an attempt that can */
-        return false;
-}
-
-static bool exec_tool(void)
-{
-        return run("/bin/true", NULL);
-}
-
-static bool exec_elsewhere(void)
-{
-        char path[sizeof(elsewhere) + 16];
-        snprintf(path, sizeof(path), "%s/program", elsewhere);
-        return run(path, NULL);
-}
-
-static bool exec_scratch(void)
-{
-        char path[sizeof(scratch) + 16];
-        snprintf(path, sizeof(path), "%s/program", scratch);
-        return run(path, NULL);
-}
-
-static bool tool_reads_passwd(void)
-{
-        return run("/bin/cat", "/etc/passwd");
-}
-
-static bool tool_reads_toolchain(void)
-{
-        return run("/bin/cat", "/proc/cpuinfo");
-}
-
-static bool use_scratch(void)
-{
-        char path[sizeof(scratch) + 16];
-        char to[sizeof(scratch) + 16];
-        snprintf(path, sizeof(path), "%s/folder", scratch);
-        snprintf(to, sizeof(to), "%s/folder/file", scratch);
-        if (mkdir(path, 0700) < 0 || !can_open(to, O_RDWR | O_CREAT | O_TRUNC))
-                return false;
-        snprintf(path, sizeof(path), "%s/moved", scratch);
-        if (rename(to, path) < 0 || truncate(path, 3) < 0 || unlink(path) < 0)
-                return false;
-        snprintf(path, sizeof(path), "%s/folder", scratch);
-        return rmdir(path) == 0;
-}
-
-static bool write_too_much(void)
-{
-        char path[sizeof(scratch) + 16];
-        snprintf(path, sizeof(path), "%s/large", scratch);
-        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-
-        signal(SIGXFSZ, SIG_IGN);
-        bool done = fd < 0 || ftruncate(fd, 2 << 20) == 0;
-        unlink(path);
-        return done;
-}
-
-static bool reopen_memfd(void)
-{
-        char path[64];
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", open_memfd);
-        return can_open(path, O_RDWR);
-}
-
-static bool reopen_file(void)
-{
-        char path[64];
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", open_file);
-        return can_open(path, O_RDONLY);
-}
-
-static bool use_open_descriptors(void)
-{
-        char byte;
-        _cleanup_close_ int fd = (int)syscall(SYS_memfd_create, "x", 1U);
-
-        if (pread(open_file, &byte, 1, 0) != 1 || byte != 'k' || fd < 0)
-                return false;
-        void *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, open_memfd, 0);
-        return map != MAP_FAILED && ftruncate(fd, 10) == 0 && write(fd, "x", 1) == 1;
-}
-
-static void *nothing(void *argument)
-{
-        return argument;
-}
-
-static bool start_thread(void)
-{
-        pthread_t thread;
-        return pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0;
-}
-
-static bool narrower_box(void)
-{
-        return fmt_confine(&reader) == 0 && !can_open("/proc/cpuinfo", O_RDONLY);
-}
 
 /* ---- who tries it ---- */
 
@@ -365,6 +59,7 @@ static const struct trial trials[] = {
         {"reader traces its parent", &reader, trace_parent, false},
         {"reader reads its parent's memory", &reader, read_parent, false},
         {"reader signals its parent", &reader, signal_parent, false},
+        {"reader signals through a pipe", &reader, signal_parent_through_pipe, false},
         {"reader mounts", &reader, any_mount, false},
         {"reader makes a namespace", &reader, any_namespace, false},
         {"reader calls bpf, io_uring, keyctl, perf", &reader, kernel_doors, false},
@@ -383,6 +78,10 @@ static const struct trial trials[] = {
         {"worker opens its parent's memory", &worker, read_other_memory, false},
         {"worker writes elsewhere", &worker, write_elsewhere, false},
         {"worker truncates a file", &worker, truncate_elsewhere, false},
+        {"worker truncates a readable file", &worker, truncate_readable, false},
+        {"worker writes a readable file", &worker, append_to_readable, false},
+        {"worker reads a readable file", &worker, read_readable, true},
+        {"worker signals its parent", &worker, signal_parent, false},
         {"worker removes a file", &worker, remove_elsewhere, false},
         {"worker changes a mode", &worker, chmod_elsewhere, false},
         {"worker changes a mode by descriptor", &worker, chmod_open_file, false},
@@ -391,6 +90,7 @@ static const struct trial trials[] = {
         {"worker connects an open socket", &worker, connect_open_socket, false},
         {"worker traces its parent", &worker, trace_parent, false},
         {"worker reads its parent's memory", &worker, read_parent, false},
+        {"worker signals through a pipe", &worker, signal_parent_through_pipe, false},
         {"worker mounts", &worker, any_mount, false},
         {"worker makes a namespace", &worker, any_namespace, false},
         {"worker calls bpf, io_uring, keyctl, perf", &worker, kernel_doors, false},
@@ -449,7 +149,7 @@ static int attempts_work_unconfined(void)
 {
         static bool (*const attempts[])(void) = {list_root, read_passwd, fork_child, any_socket,
                 exec_elsewhere, exec_scratch, reopen_file, leave_group, chmod_open_file,
-                connect_open_socket, signal_parent, link_into_scratch};
+                connect_open_socket, signal_parent, link_into_scratch, signal_parent_through_pipe};
         int failed = 0;
 
         for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
@@ -519,6 +219,9 @@ static int prepare(void)
                 copy_program(scratch) < 0)
                 return -1;
         snprintf(kept_file, sizeof(kept_file), "%s/kept", elsewhere);
+        snprintf(readable_file, sizeof(readable_file), "%s/readable", elsewhere);
+        close(open(readable_file, O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+        chmod(readable_file, 0666);
         open_file = open(kept_file, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         open_memfd = (int)syscall(SYS_memfd_create, "memfd", 1U);
         open_socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -530,7 +233,7 @@ static int prepare(void)
 
 static void tidy(void)
 {
-        static const char *const left[] = {"program", "kept", "linked", "large"};
+        static const char *const left[] = {"program", "kept", "linked", "large", "readable"};
         char path[64];
 
         for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
