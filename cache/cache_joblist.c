@@ -143,15 +143,11 @@ void cache_wanted_done(struct cache_wanted *wanted)
 
 static bool names_wanted(const char *text, const struct cache_wanted *wanted)
 {
-        while (text) {
-                if (!strncmp(text, "M ", 2) &&
-                        strnlen(text, FMT_DIGEST_HEX_SIZE + 1) > FMT_DIGEST_HEX_SIZE &&
+        for (const char *end; (end = strchr(text, '\n')); text = end + 1)
+                if (!strncmp(text, "M ", 2) && end - text == FMT_DIGEST_HEX_SIZE + 1 &&
                         bsearch(text + 2, wanted->hex, wanted->count, sizeof(*wanted->hex),
                                 compare_hex))
                         return true;
-                text = strchr(text, '\n');
-                text += text ? 1 : 0;
-        }
         return false;
 }
 
