@@ -24,6 +24,14 @@
 /* ---- the box ---- */
 
 #if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
+#ifdef SANITIZED
 /* The search for leaks starts a process that reads /proc, which a confined process may not do. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
