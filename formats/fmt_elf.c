@@ -18,14 +18,16 @@ static int load_sections(struct fmt_elf_image *image)
                 return -ENOMEM;
         image->n_sections = n;
         for (size_t i = 0; i < n; i++) {
-                Elf_Scn *section = elf_getscn(image->elf, i);
-                Elf64_Shdr *header = section ? elf64_getshdr(section) : NULL;
+                Elf_Scn *found = elf_getscn(image->elf, i);
+                const void *header = found ? elf64_getshdr(found) : NULL;
                 if (!header)
                         return -EBADMSG;
-                image->sections[i] = *header;
-                bool content = header->sh_type != SHT_NOBITS && header->sh_type != SHT_NULL;
-                if (content && (header->sh_offset > image->size ||
-                                       header->sh_size > image->size - header->sh_offset))
+                /* Copied, since a damaged file's tables may lie at any address. */
+                memcpy(&image->sections[i], header, sizeof(*image->sections));
+                const Elf64_Shdr *section = &image->sections[i];
+                bool content = section->sh_type != SHT_NOBITS && section->sh_type != SHT_NULL;
+                if (content && (section->sh_offset > image->size ||
+                                       section->sh_size > image->size - section->sh_offset))
                         return -EBADMSG;
         }
         if (n == 0)
@@ -41,10 +43,15 @@ static int load_segments(struct fmt_elf_image *image)
         size_t n = 0;
         if (elf_getphdrnum(image->elf, &n) < 0)
                 return -EBADMSG;
-        image->n_segments = n;
-        image->segments = n ? elf64_getphdr(image->elf) : NULL;
-        if (n && !image->segments)
+        const void *table = n ? elf64_getphdr(image->elf) : NULL;
+        if (n && !table)
                 return -EBADMSG;
+        image->segments = calloc(n ? n : 1, sizeof(*image->segments));
+        if (!image->segments)
+                return -ENOMEM;
+        if (n)
+                memcpy(image->segments, table, n * sizeof(*image->segments));
+        image->n_segments = n;
         for (size_t i = 0; i < n; i++) {
                 const Elf64_Phdr *segment = &image->segments[i];
                 if (segment->p_offset > image->size ||
@@ -94,6 +101,7 @@ int fmt_elf_image_of(const void *data, size_t size, struct fmt_elf_image *ret)
 void fmt_elf_image_close(struct fmt_elf_image *image)
 {
         free(image->sections);
+        free(image->segments);
         if (image->elf)
                 elf_end(image->elf);
         *image = (struct fmt_elf_image){0};

@@ -15,9 +15,9 @@ struct fmt_elf_image {
         const char *bytes;
         size_t size; /* of the file */
         const Elf64_Ehdr *header;
-        const Elf64_Phdr *segments;
+        Elf64_Phdr *segments; /* own copies */
         size_t n_segments;
-        Elf64_Shdr *sections; /* own copy: libelf gives no array */
+        Elf64_Shdr *sections;
         size_t n_sections;
         size_t names; /* index of .shstrtab, 0: none */
 };

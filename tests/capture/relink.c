@@ -141,25 +141,15 @@ static char *descriptor_path(int fd)
         return asprintf(&path, "/proc/self/fd/%d", fd) < 0 ? NULL : path;
 }
 
-static int link_once(const struct fat *fat, const struct fmt_variant *variant, const char *prefix,
-        bool second, const char *output)
+static void free_paths(char **paths, size_t n)
 {
-        const char **stubs = calloc(variant->n_stubs + 1, sizeof(char *));
-        const char **files = calloc(variant->recipe.n_options + 1, sizeof(char *));
-        for (size_t i = 0; i < variant->n_stubs; i++)
-                stubs[i] = descriptor_path(blob_descriptor(fat, &variant->stubs[i].digest));
-        for (size_t i = 0; i < variant->recipe.n_options; i++)
-                if (variant->recipe.options[i].has_file)
-                        files[i] = descriptor_path(
-                                blob_descriptor(fat, &variant->recipe.options[i].file));
-        struct jit_link_paths paths = {.stubs = stubs, .option_files = files};
-        paths.inputs = descriptor_path(archive(fat, variant, false, second ? prefix : NULL));
-        paths.lazy_inputs = descriptor_path(archive(fat, variant, true, NULL));
-        paths.object_prefix = second ? NULL : prefix;
-        const char *features = getenv("RELINK_FEATURES"), *tune = getenv("RELINK_TUNE");
-        char **argv = NULL;
-        if (jit_recipe_command(variant, &paths, tune, features, 3, 2, &argv) < 0)
-                return 1;
+        for (size_t i = 0; i < n; i++)
+                free(paths[i]);
+        free(paths);
+}
+
+static int run_linker(char *const *argv, const char *output)
+{
         pid_t pid = fork();
         if (pid == 0) {
                 int out = open(output, O_WRONLY | O_CREAT | O_TRUNC, 0755);
@@ -169,8 +159,37 @@ static int link_once(const struct fat *fat, const struct fmt_variant *variant, c
         }
         int status = 0;
         waitpid(pid, &status, 0);
-        fmt_strings_free(argv);
         return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static int link_once(const struct fat *fat, const struct fmt_variant *variant, const char *prefix,
+        bool second, const char *output)
+{
+        char **stubs = calloc(variant->n_stubs + 1, sizeof(char *));
+        char **files = calloc(variant->recipe.n_options + 1, sizeof(char *));
+        for (size_t i = 0; i < variant->n_stubs; i++)
+                stubs[i] = descriptor_path(blob_descriptor(fat, &variant->stubs[i].digest));
+        for (size_t i = 0; i < variant->recipe.n_options; i++)
+                if (variant->recipe.options[i].has_file)
+                        files[i] = descriptor_path(
+                                blob_descriptor(fat, &variant->recipe.options[i].file));
+        _cleanup_free_ char *inputs =
+                descriptor_path(archive(fat, variant, false, second ? prefix : NULL));
+        _cleanup_free_ char *lazy = descriptor_path(archive(fat, variant, true, NULL));
+        struct jit_link_paths paths = {.inputs = inputs,
+                .lazy_inputs = lazy,
+                .stubs = (const char *const *)stubs,
+                .option_files = (const char *const *)files,
+                .object_prefix = second ? NULL : prefix};
+        const char *features = getenv("RELINK_FEATURES"), *tune = getenv("RELINK_TUNE");
+        char **argv = NULL;
+        int r = jit_recipe_command(variant, &paths, tune, features, 3, 2, &argv);
+        if (r == 0)
+                r = run_linker(argv, output);
+        fmt_strings_free(argv);
+        free_paths(stubs, variant->n_stubs);
+        free_paths(files, variant->recipe.n_options);
+        return r < 0 ? 1 : r;
 }
 
 static int relink(const struct fat *fat, const char *output)
