@@ -33,7 +33,10 @@ def make_tree(top):
     (top / "etc/bytes\udcff\udcfe").write_bytes(b"name is no UTF-8")
     (top / "lib/link").symlink_to("../etc/file")
     (top / "lib/broken").symlink_to("x" * 900)
+    (top / "lib/bytes").symlink_to(os.fsdecode(b"to \xff\xfe"))
+    os.link(top / "etc/bytes\udcff\udcfe", top / "zz\udcfflink")
     os.link(top / "etc/file", top / "bin/zlink")
+    os.link(top / "lib/link", top / "lib/link to a link", follow_symlinks=False)
     os.link(top / "etc/file", top / "a-link-before-it")
     os.mkfifo(top / "lib/fifo")
     deep = top / "/".join(["n" * 200] * 6)
@@ -56,7 +59,8 @@ def make_tree(top):
 
 def make_root_tree(top):
     make_tree(top)
-    for path, owner in (("etc/file", (70000, 80000)), ("lib/link", (7, 8)), ("empty", (1, 2))):
+    for path, owner in (("etc/file", (70000, 80000)), ("lib/link", (7, 8)), ("empty", (1, 2)),
+                        ("lib/deep", (4294967294, 3000000000))):
         os.chown(top / path, *owner, follow_symlinks=False)
     os.mknod(top / "lib/character", 0o20640, os.makedev(1, 259))
     os.mknod(top / "lib/block", 0o60600, os.makedev(200, 70000))
@@ -229,9 +233,20 @@ def test_refusals(t):
     t.contains(pack(t, "--leen", top, t.scratch / "i.sqfs", expect=2).stderr, "--lean")
     t.contains(pack(t, top, expect=2).stderr, "IMAGE.sqfs is missing")
     t.contains(pack(t, top, "a", "b", expect=2).stderr, "one operand too many")
+    pack(t, top, top / "own.sqfs")
+    t.contains(pack(t, top, top / "own.sqfs", expect=1).stderr, "--exclude own.sqfs")
+    pack(t, "--exclude", "own.sqfs", top, top / "own.sqfs")
     (top / ".xaas").mkdir()
     t.contains(pack(t, top, t.scratch / "i.sqfs", expect=1).stderr, "/.xaas already")
     pack(t, "--exclude", ".xaas", top, t.scratch / "i.sqfs")
+
+
+def test_folder_by_symbolic_link(t):
+    top = rootfs(t)
+    (t.scratch / "link").symlink_to(top)
+    pack(t, t.scratch / "link", t.scratch / "link.sqfs")
+    pack(t, top, t.scratch / "folder.sqfs")
+    t.equal((t.scratch / "link.sqfs").read_bytes(), (t.scratch / "folder.sqfs").read_bytes(), "image")
 
 
 def test_sockets_are_named(t):

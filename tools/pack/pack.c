@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 /* Packing is done once, reading often: a high level. */
 #define DEFAULT_LEVEL 19
@@ -193,6 +194,26 @@ static int read_trusted(struct pack *pack)
         return 0;
 }
 
+/* An image that holds its own predecessor grows with every run. */
+static int check_target(const struct pack *pack, const struct pack_tree *tree)
+{
+        struct stat st;
+
+        if (tree->folder < 0 || stat(pack->target, &st) < 0)
+                return 0;
+        for (size_t i = 0; i < tree->n_names; i++) {
+                struct archive_entry *meta = tree->names[i]->file->meta;
+                if (archive_entry_dev(meta) == st.st_dev &&
+                        archive_entry_ino64(meta) == (la_int64_t)st.st_ino) {
+                        fmt_error("the image %s lies in ROOTFS itself; write it elsewhere, or "
+                                  "--exclude %s",
+                                pack->target, tree->names[i]->path);
+                        return -EINVAL;
+                }
+        }
+        return 0;
+}
+
 static int check_tree(const struct pack *pack, const struct pack_tree *tree)
 {
         if (pack_tree_find(tree, FMT_IMAGE_DIRECTORY)) {
@@ -213,7 +234,7 @@ static int check_tree(const struct pack *pack, const struct pack_tree *tree)
         if (tree->root && archive_entry_xattr_count(tree->root->meta) > 0)
                 fmt_warning("the extended attributes of the root folder itself are left out: "
                             "mksquashfs cannot store them");
-        return 0;
+        return check_target(pack, tree);
 }
 
 /* ---- writing ---- */

@@ -102,16 +102,18 @@ static int walk(struct pack_scan *scan, struct archive *disk, const char *top)
 int pack_scan_folder(struct pack_scan *scan, const char *path)
 {
         _cleanup_(free_archive) struct archive *disk = archive_read_disk_new();
+        _cleanup_free_ char *inside = NULL;
 
-        if (!disk)
+        /* PATH itself may be a symbolic link; those in it are not followed. */
+        if (!disk || asprintf(&inside, "%s/.", path) < 0)
                 return -ENOMEM;
         archive_read_disk_set_symlink_physical(disk);
         /* squashfs has no room for POSIX ACLs and file flags; holes are found when data is read. */
         archive_read_disk_set_behavior(disk,
                 ARCHIVE_READDISK_NO_ACL | ARCHIVE_READDISK_NO_FFLAGS | ARCHIVE_READDISK_NO_SPARSE);
-        if (archive_read_disk_open(disk, path) != ARCHIVE_OK) {
+        if (archive_read_disk_open(disk, inside) != ARCHIVE_OK) {
                 fmt_error("cannot read the folder %s: %s", path, archive_error_string(disk));
                 return -EIO;
         }
-        return walk(scan, disk, path);
+        return walk(scan, disk, inside);
 }
