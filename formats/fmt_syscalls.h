@@ -8,9 +8,9 @@
 
 #include "fmt_confine.h"
 
-/* Last step of a box: the other steps need calls that are refused from here on. SIGNALS_STAY: Landlock keeps
- * signals inside the box; otherwise a process with children may send none at all (its abort then ends in
- * SIGSEGV). */
+/* Last step of a box: the other steps need calls that are refused from here on. SIGNALS_STAY:
+ * Landlock keeps signals inside the box; otherwise a process with children may send none at all
+ * (its abort then ends in SIGSEGV). */
 int fmt_syscalls_restrict(const struct fmt_confinement *confinement, bool signals_stay);
 
 #endif

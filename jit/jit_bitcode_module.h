@@ -13,10 +13,10 @@ struct jit_bitcode_module {
         char *complaint; /* the first error that LLVM reported about it, or NULL */
 };
 
-/* Parses SIZE bytes at DATA, which must outlive the module. -EBADMSG and a sentence in *ret_reason (the caller
- * frees) if it is not valid bitcode for x86-64. */
-int jit_bitcode_module_read(const void *data, size_t size, struct jit_bitcode_module *ret,
-        char **ret_reason);
+/* Parses SIZE bytes at DATA, which must outlive the module. -EBADMSG and a sentence in *ret_reason
+ * (the caller frees) if it is not valid bitcode for x86-64. */
+int jit_bitcode_module_read(
+        const void *data, size_t size, struct jit_bitcode_module *ret, char **ret_reason);
 void jit_bitcode_module_done(struct jit_bitcode_module *module);
 
 /* -EBADMSG and a sentence unless it is what -flto=thin makes (full LTO is already vectorised for

@@ -15,10 +15,10 @@ struct jit_bitcode_facts {
         char *extras;   /* union of what functions ask for themselves, or NULL */
 };
 
-/* Brings MODULE, as the compiler wrote it, to normal form (jit_bitcode.h). -EBADMSG with a sentence,
- * -ENOMEM. The caller frees what FACTS holds with jit_bitcode_facts_done. */
-int jit_bitcode_to_normal_form(LLVMModuleRef module, bool keep_debug,
-        struct jit_bitcode_facts *ret, char **ret_reason);
+/* Brings MODULE, as the compiler wrote it, to normal form (jit_bitcode.h). -EBADMSG with a
+ * sentence, -ENOMEM. The caller frees what FACTS holds with jit_bitcode_facts_done. */
+int jit_bitcode_to_normal_form(
+        LLVMModuleRef module, bool keep_debug, struct jit_bitcode_facts *ret, char **ret_reason);
 void jit_bitcode_facts_done(struct jit_bitcode_facts *facts);
 
 /* Writes target-cpu, tune-cpu and target-features on every function of a module in normal form.

@@ -4,11 +4,11 @@
  *     xaas-bitcode normalise [--keep-debug]
  *     xaas-bitcode retarget --tune=MODEL --features=LIST
  *
- * Descriptor 0 is a memfd (or file) with the input, from offset 0; 1 is a memfd that takes the answers from its
- * current position on; 2 takes messages for people (cap and drain it). The process confines itself
- * before it reads the first byte: it can open nothing, fork nothing, talk to nobody. It can be started from
- * inside a box made by fmt_confine with may_exec. Anything it writes is to be mistrusted: the
- * functions below check it.
+ * Descriptor 0 is a memfd (or file) with the input, from offset 0; 1 is a memfd that takes the
+ * answers from its current position on; 2 takes messages for people (cap and drain it). The process
+ * confines itself before it reads the first byte: it can open nothing, fork nothing, talk to
+ * nobody. It can be started from inside a box made by fmt_confine with may_exec. Anything it writes
+ * is to be mistrusted: the functions below check it.
  *
  *     input  := question*                       until the end of the file
  *     question := "xaasbcIN" flags:u32 zero:u32 size:u64 module[size] padding
@@ -16,16 +16,17 @@
  *     answer := "xaasbOUT" error:u32 flags:u32 size:u64 reason_size:u32 required_size:u32
  *               extras_size:u32 zero:u32 module[size] reason required extras padding
  *
- * Integers are little-endian; each question and answer is padded with zeros to a multiple of 8 bytes;
- * texts are UTF-8 without a NUL. error is 0 or 74 (EBADMSG): then `reason` is a sentence and there is no module.
+ * Integers are little-endian; each question and answer is padded with zeros to a multiple of 8
+ * bytes; texts are UTF-8 without a NUL. error is 0 or 74 (EBADMSG): then `reason` is a sentence and
+ * there is no module.
  *
- * The exit status is 0 when every question has its answer. Otherwise (a crash, 70 for LLVM's fatal errors,
- * SIGKILL for a limit) the answers that are there are good, and the first question without one is
- * the one that ended it: ask the others again without it.
+ * The exit status is 0 when every question has its answer. Otherwise (a crash, 70 for LLVM's fatal
+ * errors, SIGKILL for a limit) the answers that are there are good, and the first question without
+ * one is the one that ended it: ask the others again without it.
  *
  * retarget takes modules in normal form. Every function of the answer says target-cpu "x86-64",
- * tune-cpu MODEL and target-features LIST followed by the function's own, so that nothing is left to
- * what ld.lld's -mcpu would imply; with JIT_BITCODE_CAPTURED_ONLY the LIST is left out. LIST is
+ * tune-cpu MODEL and target-features LIST followed by the function's own, so that nothing is left
+ * to what ld.lld's -mcpu would imply; with JIT_BITCODE_CAPTURED_ONLY the LIST is left out. LIST is
  * complete, plus and minus, as in struct jit_target. */
 #ifndef JIT_BITCODE_PROTOCOL_H
 #define JIT_BITCODE_PROTOCOL_H
@@ -74,15 +75,16 @@ struct jit_bitcode_answer {
 int jit_bitcode_ask(int fd, const struct jit_bitcode_question *question);
 int jit_bitcode_reply(int fd, const struct jit_bitcode_answer *answer);
 
-/* Take the next one off BUFFER at *OFFSET and move *OFFSET behind it; what they return points into BUFFER.
- * 1: there was one; 0: the buffer is at its end; -EBADMSG: it is not as described above, or cut off. */
-int jit_bitcode_next_question(const void *buffer, size_t size, size_t *offset,
-        struct jit_bitcode_question *ret);
-int jit_bitcode_next_answer(const void *buffer, size_t size, size_t *offset,
-        struct jit_bitcode_answer *ret);
+/* Take the next one off BUFFER at *OFFSET and move *OFFSET behind it; what they return points into
+ * BUFFER. 1: there was one; 0: the buffer is at its end; -EBADMSG: it is not as described above, or
+ * cut off. */
+int jit_bitcode_next_question(
+        const void *buffer, size_t size, size_t *offset, struct jit_bitcode_question *ret);
+int jit_bitcode_next_answer(
+        const void *buffer, size_t size, size_t *offset, struct jit_bitcode_answer *ret);
 
-/* Maps what FD holds, read-only, and gives its size in bytes; unmap with munmap. An empty file gives
- * NULL and 0. */
+/* Maps what FD holds, read-only, and gives its size in bytes; unmap with munmap. An empty file
+ * gives NULL and 0. */
 int jit_bitcode_map(int fd, const void **ret, size_t *ret_size);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a function was compiled for, taken apart: what its build asked for, which is dropped, and what
- * it asked for itself, which stays.
+/* What a function was compiled for, taken apart: what its build asked for, which is dropped, and
+ * what it asked for itself, which stays.
  *
  * clang writes target-cpu and target-features on every function, from the command line and from the
  * function's own attribute alike. What the CPU name implies came from -march; the rest is the
@@ -21,9 +21,9 @@ struct jit_function_target {
         struct jit_x86_set implied; /* by the CPU name; at least x86-64's */
         struct jit_x86_set plus;    /* of target-features, the last entry for a feature counts */
         struct jit_x86_set minus;
-        char *others;               /* entries that are no CPU features (+retpoline-…), or NULL */
-        bool native;                /* a picture of the build machine */
-        bool needs_baseline;        /* holds code for the build's CPU: intrinsics, assembly */
+        char *others;        /* entries that are no CPU features (+retpoline-…), or NULL */
+        bool native;         /* a picture of the build machine */
+        bool needs_baseline; /* holds code for the build's CPU: intrinsics, assembly */
 };
 
 /* The texts need no NUL; NULL where the function has no such attribute. -ENOMEM. */
@@ -33,17 +33,17 @@ void jit_function_target_done(struct jit_function_target *function);
 
 /* What the functions of a module have in common. */
 struct jit_module_target {
-        const char *cpu;                 /* the CPU name of most functions, points into one; or NULL */
-        struct jit_x86_set native_plus;  /* what most pictures of the build machine agree on */
+        const char *cpu; /* the CPU name of most functions, points into one; or NULL */
+        struct jit_x86_set native_plus; /* what most pictures of the build machine agree on */
         struct jit_x86_set native_minus;
 };
 
-void jit_module_target_of(const struct jit_function_target *functions, size_t n,
-        struct jit_module_target *ret);
+void jit_module_target_of(
+        const struct jit_function_target *functions, size_t n, struct jit_module_target *ret);
 
 /* What the build gave the function beyond x86-64, and is dropped in normal form. */
-struct jit_x86_set jit_function_baseline(const struct jit_module_target *module,
-        const struct jit_function_target *function);
+struct jit_x86_set jit_function_baseline(
+        const struct jit_module_target *module, const struct jit_function_target *function);
 
 /* What the function asked for itself. */
 void jit_function_extras(const struct jit_module_target *module,
@@ -51,7 +51,7 @@ void jit_function_extras(const struct jit_module_target *module,
         struct jit_x86_set *ret_minus);
 
 /* "+a,-b" and OTHERS (may be NULL) behind it; "" if there is nothing. NULL: out of memory. */
-char *jit_feature_text(const struct jit_x86_set *plus, const struct jit_x86_set *minus,
-        const char *others);
+char *jit_feature_text(
+        const struct jit_x86_set *plus, const struct jit_x86_set *minus, const char *others);
 
 #endif

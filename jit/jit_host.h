@@ -12,13 +12,15 @@
 struct jit_target {
         char *triple;   /* "x86_64-pc-linux-gnu" */
         char *tune;     /* LLVM CPU name used for scheduling and as -mcpu, e.g. "icelake-server" */
-        char *features; /* every feature that matters, "+avx2,…,-avx512f,…", sorted by name: complete */
+        char *features; /* "+avx2,…,-avx512f,…": every feature with its sign, sorted by name */
         char *label;    /* short, for people: "native" or what -o target= said, e.g. "x86-64-v3" */
 };
 
-/* NAME: NULL or "native": this host; "x86-64", "x86-64-v2/3/4"; any LLVM CPU name, limited to
- * nothing (the caller asked). A target that this host cannot run: -ENOTSUP with a message, unless
- * FORCE. -EINVAL: no such target. Needs no LLVM at run time for native and x86-64-vN. */
+/* NAME: NULL or "native": this host; "x86-64", "x86-64-v2/3/4" or any other CPU name of LLVM 19
+ * for x86-64. A target that this host cannot run: -ENOTSUP with a message, unless FORCE; what a CPU
+ * name has that no compiler emits unasked (SGX, protection keys: a guest seldom has them) is left
+ * out instead. -EINVAL with a message: no such target, or a host that is not x86-64. Runs no other
+ * program. */
 int jit_target_detect(const char *name, bool force, struct jit_target **ret);
 void jit_target_free(struct jit_target *target);
 

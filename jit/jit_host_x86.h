@@ -15,7 +15,8 @@ struct jit_cpuid {
 #define JIT_CPUID_LEAVES 16
 
 struct jit_x86_raw {
-        struct jit_cpuid leaves[JIT_CPUID_LEAVES]; /* those that the machine has; the rest is zero */
+        struct jit_cpuid
+                leaves[JIT_CPUID_LEAVES]; /* those that the machine has; the rest is zero */
         size_t n_leaves;
         uint64_t xcr0;            /* xgetbv(0); 0 where the system has not enabled it */
         const char *kernel_flags; /* "flags" of /proc/cpuinfo, or NULL: it denies nothing */

@@ -30,9 +30,9 @@ struct jit_child;
 
 /* Execs PATH (absolute) with ARGV (at most 64 KiB in all) in the folder / and an environment of its
  * own making (PATH, LANG=C only). FDS[i] becomes descriptor i in the child (0, 1, 2 included; -1:
- * /dev/null; at most 64); everything else is closed, no signal is blocked or ignored. Thread-safe. The
- * descriptors stay the caller's. 0, or why the exec failed (-ENOENT, -EACCES, …); -E2BIG, -EINVAL;
- * -ECHILD: the spawner itself was killed. */
+ * /dev/null; at most 64); everything else is closed, no signal is blocked or ignored. Thread-safe.
+ * The descriptors stay the caller's. 0, or why the exec failed (-ENOENT, -EACCES, …); -E2BIG,
+ * -EINVAL; -ECHILD: the spawner itself was killed. */
 int jit_spawner_run(struct jit_spawner *spawner, const char *path, char *const *argv,
         const int *fds, size_t n_fds, struct jit_child **ret);
 

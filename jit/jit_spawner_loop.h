@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the two halves of the spawner say to each other.
  *
- * Requests go through one SOCK_SEQPACKET socket: a jit_spawn_request, then PATH and each of ARGV with
- * their NULs. Along come descriptors: first the child's channel, then those whose bit in
- * `present` is set. The channel is a SOCK_SEQPACKET pair of its own: the spawner answers one report when the
- * exec worked or failed and one when the child has ended; any byte from the other side, or its
- * closing, kills the child. */
+ * Requests go through one SOCK_SEQPACKET socket: a jit_spawn_request, then PATH and each of ARGV
+ * with their NULs. Along come descriptors: first the child's channel, then those whose bit in
+ * `present` is set. The channel is a SOCK_SEQPACKET pair of its own: the spawner answers one report
+ * when the exec worked or failed and one when the child has ended; any byte from the other side, or
+ * its closing, kills the child. */
 #ifndef JIT_SPAWNER_LOOP_H
 #define JIT_SPAWNER_LOOP_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* x86 features as LLVM 19 spells them, sets of them, and what implies what.
  *
- * A feature string is LLVM's: "+avx2,-avx512f,…". Tuning switches ("slow-3ops-lea") are not features here: they
- * follow from the tuning model. */
+ * A feature string is LLVM's: "+avx2,-avx512f,…". Tuning switches ("slow-3ops-lea") are not
+ * features here: they follow from the tuning model. */
 #ifndef JIT_X86_FEATURES_H
 #define JIT_X86_FEATURES_H
 
@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where cpuid shows a feature (leaf, subleaf and register), from Intel's SDM volume 2A and AMD's APM
- * volume 3. */
+/* Where cpuid shows a feature (leaf, subleaf and register), from Intel's SDM volume 2A and AMD's
+ * APM volume 3. */
 enum jit_x86_register {
         LEAF_1_ECX,
         LEAF_1_EDX,
@@ -60,8 +60,8 @@ static inline bool jit_x86_in(const struct jit_x86_set *set, size_t feature)
 static inline void jit_x86_put(struct jit_x86_set *set, size_t feature, bool in)
 {
         uint64_t bit = UINT64_C(1) << (feature % 64);
-        set->words[feature / 64] = in ? set->words[feature / 64] | bit
-                                      : set->words[feature / 64] & ~bit;
+        set->words[feature / 64] =
+                in ? set->words[feature / 64] | bit : set->words[feature / 64] & ~bit;
 }
 
 /* Number of the feature of that name (SIZE bytes, no sign), or -1. */
