@@ -248,8 +248,8 @@ static void tell_success(const struct jit_compile *compile)
                             "module that -v names",
                         compile->program->path, report->opt);
         fmt_info("compiled %s for %s: %zu modules (%" PRIu64 " reused), %" PRIu64
-                 " bytes in %.3f s: wait %.1f ms, start %.1f ms, read %.1f ms, retarget %.1f ms, "
-                 "link %.1f ms, check %.1f ms, publish %.1f ms",
+                 " bytes in %.3f s (ms: wait %.1f, start %.1f, read %.1f, retarget %.1f, "
+                 "link %.1f, check %.1f, publish %.1f)",
                 compile->program->path, compile->session->target->label, compile->n_modules, reused,
                 report->elf_size, (double)since(jit_now_ns(), compile->began_ns) / 1e9,
                 (double)phases->wait / 1e6, (double)phases->start / 1e6, (double)phases->read / 1e6,
