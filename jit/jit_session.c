@@ -27,7 +27,8 @@ struct jit_job {
         struct waiter *waiters;
         uint64_t queued_ns;
         bool started;
-        int result_fd; /* what the waiters got, while it is being published; -1 before */
+        bool is_awaited; /* somebody asked to be told */
+        int result_fd;   /* what the waiters got, while it is being published; -1 before */
         struct jit_job *next;
 };
 
@@ -79,12 +80,19 @@ static struct jit_job *find_job(struct jit_session *session, const struct fmt_di
         return NULL;
 }
 
+/* The oldest job that somebody waits for, or else the oldest. */
 static struct jit_job *find_unstarted(struct jit_session *session)
 {
-        struct jit_job *job = session->jobs;
-        while (job && job->started)
-                job = job->next;
-        return job;
+        struct jit_job *oldest = NULL;
+        for (struct jit_job *job = session->jobs; job; job = job->next) {
+                if (job->started)
+                        continue;
+                if (job->is_awaited)
+                        return job;
+                if (!oldest)
+                        oldest = job;
+        }
+        return oldest;
 }
 
 static void answer(struct waiter *waiters, const struct jit_result *result)
@@ -242,6 +250,7 @@ int jit_session_request(struct jit_session *session, const struct jit_program *p
                 session->n_active++;
                 pthread_cond_signal(&session->work);
         }
+        job->is_awaited |= callback != NULL;
         waiter->callback = callback;
         waiter->context = context;
         waiter->next = job->waiters;

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define _cleanup_file_ _cleanup_(jit_worker_file_done)
 #define _cleanup_view_ _cleanup_(unmap)
 
 struct view {
@@ -30,10 +29,81 @@ static bool must_be_rewritten(const struct fmt_input *input)
                (input->module.has_extras || input->module.captured_only);
 }
 
-/* Writes a question for each module of ARCHIVE that must be rewritten. */
-static int ask(const struct fmt_variant *variant, const struct jit_worker_file *archive, bool lazy,
-        int questions, size_t *n)
+/* ---- batches ---- */
+
+/* A process should have this much bitcode to rewrite, or starting it costs more than it saves. */
+#define BATCH_SIZE (UINT64_C(512) << 10)
+
+/* One process and what it is asked. The Kth module that must be rewritten is in batch K modulo
+ * their number. */
+struct batch {
+        struct jit_worker_file questions, answers;
+        struct jit_worker_running running;
+        bool is_running;
+        struct view view; /* of the answers */
+        size_t offset;    /* of the next answer */
+};
+
+struct batches {
+        const struct fmt_variant *variant;
+        struct batch *all;
+        size_t n;
+        size_t next; /* module to be asked about or answered */
+        char **ret_reason;
+};
+
+static size_t choose_number(const struct jit_worker_parts *parts)
 {
+        uint64_t size = 0;
+        for (size_t i = 0; i < parts->variant->n_inputs; i++)
+                if (must_be_rewritten(&parts->variant->inputs[i]))
+                        size += parts->variant->inputs[i].size;
+        if (size == 0)
+                return 0;
+        uint64_t n = 1 + size / BATCH_SIZE;
+        return n < parts->job.threads ? n : parts->job.threads;
+}
+
+static int open_batches(struct batches *batches)
+{
+        int r = 0;
+        batches->all = calloc(batches->n + 1, sizeof *batches->all);
+        if (!batches->all)
+                return -ENOMEM;
+        for (size_t i = 0; i < batches->n; i++)
+                batches->all[i].questions.fd = batches->all[i].answers.fd = -1;
+        for (size_t i = 0; i < batches->n && r == 0; i++) {
+                r = jit_worker_file_new("questions", &batches->all[i].questions);
+                if (r == 0)
+                        r = jit_worker_file_new("answers", &batches->all[i].answers);
+        }
+        return r;
+}
+
+static void close_batches(struct batches *batches)
+{
+        for (size_t i = 0; batches->all && i < batches->n; i++) {
+                struct batch *batch = &batches->all[i];
+                char *reason = NULL;
+                if (batch->is_running)
+                        (void)jit_worker_run_end(&batch->running, &reason);
+                free(reason);
+                unmap(&batch->view);
+                jit_worker_file_done(&batch->questions);
+                jit_worker_file_done(&batch->answers);
+        }
+        free(batches->all);
+}
+
+static struct batch *next_batch(struct batches *batches)
+{
+        return &batches->all[batches->next++ % batches->n];
+}
+
+/* Writes a question for each module of ARCHIVE that must be rewritten. */
+static int ask(struct batches *batches, const struct jit_worker_file *archive, bool lazy)
+{
+        const struct fmt_variant *variant = batches->variant;
         _cleanup_view_ struct view view = {0};
         struct jit_archive_member member;
         size_t cursor = 0;
@@ -51,36 +121,36 @@ static int ask(const struct fmt_variant *variant, const struct jit_worker_file *
                         .flags = input->module.captured_only ? JIT_BITCODE_CAPTURED_ONLY : 0,
                         .data = member.data,
                         .size = member.size};
-                r = jit_bitcode_ask(questions, &question);
-                (*n)++;
+                r = jit_bitcode_ask(next_batch(batches)->questions.fd, &question);
         }
         return r;
 }
 
-/* The answers, taken one after the other while both archives are written again. */
-struct answers {
-        struct view view;
-        size_t offset;
-        char **ret_reason;
-};
+/* ---- answers ---- */
+
+static int refuse(const struct fmt_input *input, const char *why, size_t size, char **ret_reason)
+{
+        if (asprintf(ret_reason, "%s cannot be rewritten for the target: %.*s", input->name,
+                    (int)size, why) < 0)
+                *ret_reason = NULL;
+        return -EBADMSG;
+}
 
 static int replace_by_answer(
         void *context, const struct fmt_input *input, void **ret_data, size_t *ret_size)
 {
-        struct answers *answers = context;
+        struct batches *batches = context;
         struct jit_bitcode_answer answer;
+        static const char none[] = "no answer";
         if (!must_be_rewritten(input))
                 return 0;
+        struct batch *batch = next_batch(batches);
         int r = jit_bitcode_next_answer(
-                answers->view.data, answers->view.size, &answers->offset, &answer);
-        if (r == 0 || (r > 0 && answer.error < 0)) {
-                const char *reason = r ? answer.reason : "no answer";
-                int size = r ? (int)answer.reason_size : (int)strlen(reason);
-                if (asprintf(answers->ret_reason, "%s cannot be rewritten for the target: %.*s",
-                            input->name, size, reason) < 0)
-                        *answers->ret_reason = NULL;
-                return -EBADMSG;
-        }
+                batch->view.data, batch->view.size, &batch->offset, &answer);
+        if (r == 0)
+                return refuse(input, none, strlen(none), batches->ret_reason);
+        if (r > 0 && answer.error < 0)
+                return refuse(input, answer.reason, answer.reason_size, batches->ret_reason);
         if (r < 0)
                 return r;
         *ret_data = malloc(answer.size + 1);
@@ -91,43 +161,14 @@ static int replace_by_answer(
         return 1;
 }
 
-/* Names the module at which xaas-bitcode ended before its time. */
-static int blame(const struct jit_worker_parts *parts, int answers, char **ret_reason)
+static int take_answers(struct batches *batches, struct jit_worker_parts *parts)
 {
-        _cleanup_view_ struct view view = {0};
-        struct jit_bitcode_answer answer;
-        size_t offset = 0, n = 0;
-        if (jit_bitcode_map(answers, &view.data, &view.size) < 0)
-                return -EBADMSG;
-        while (jit_bitcode_next_answer(view.data, view.size, &offset, &answer) > 0)
-                n++;
-        for (int lazy = 0; lazy < 2; lazy++) {
-                for (size_t i = 0; i < parts->variant->n_inputs; i++) {
-                        const struct fmt_input *input = &parts->variant->inputs[i];
-                        if (input->lazy != lazy || !must_be_rewritten(input) || n-- > 0)
-                                continue;
-                        char *why = *ret_reason;
-                        if (asprintf(ret_reason, "%s cannot be rewritten for the target: %s",
-                                    input->name, why ? why : "no answer") < 0)
-                                *ret_reason = NULL;
-                        free(why);
-                        return -EBADMSG;
-                }
-        }
-        return -EBADMSG;
-}
-
-static int take_answers(struct jit_worker_parts *parts, int fd, char **ret_reason)
-{
-        struct answers answers = {.ret_reason = ret_reason};
         struct jit_worker_file inputs = {.fd = -1}, lazy = {.fd = -1};
-        struct jit_worker_change change = {.replace = replace_by_answer, .context = &answers};
-        int r = jit_bitcode_map(fd, &answers.view.data, &answers.view.size);
-        if (r == 0)
-                r = jit_worker_rewrite(parts->variant, &parts->inputs, false, &change, &inputs);
+        struct jit_worker_change change = {.replace = replace_by_answer, .context = batches};
+        batches->next = 0;
+        int r = jit_worker_rewrite(parts->variant, &parts->inputs, false, &change, &inputs);
         if (r == 0 && parts->lazy.fd >= 0)
                 r = jit_worker_rewrite(parts->variant, &parts->lazy, true, &change, &lazy);
-        unmap(&answers.view);
         if (r < 0) {
                 jit_worker_file_done(&inputs);
                 jit_worker_file_done(&lazy);
@@ -140,27 +181,76 @@ static int take_answers(struct jit_worker_parts *parts, int fd, char **ret_reaso
         return 0;
 }
 
+/* Names the module at which batch INDEX ended before its time; WHY is how. */
+static int blame(struct batches *batches, size_t index, char *why)
+{
+        struct batch *batch = &batches->all[index];
+        struct jit_bitcode_answer answer;
+        size_t offset = 0, answered = 0, k = 0;
+        while (jit_bitcode_next_answer(batch->view.data, batch->view.size, &offset, &answer) > 0)
+                answered++;
+        for (int lazy = 0; lazy < 2; lazy++) {
+                for (size_t i = 0; i < batches->variant->n_inputs; i++) {
+                        const struct fmt_input *input = &batches->variant->inputs[i];
+                        if (input->lazy != lazy || !must_be_rewritten(input) ||
+                                k++ != index + answered * batches->n)
+                                continue;
+                        const char *text = why ? why : "no answer";
+                        int r = refuse(input, text, strlen(text), batches->ret_reason);
+                        free(why);
+                        return r;
+                }
+        }
+        *batches->ret_reason = why;
+        return -EBADMSG;
+}
+
+/* ---- all of it ---- */
+
+static int run_batches(struct batches *batches, const char *program, char *const *argv)
+{
+        int r = 0;
+        for (size_t i = 0; i < batches->n && r == 0; i++) {
+                struct batch *batch = &batches->all[i];
+                r = jit_worker_run_start(
+                        program, argv, batch->questions.fd, batch->answers.fd, &batch->running);
+                batch->is_running = r == 0;
+        }
+        for (size_t i = 0; i < batches->n && r == 0; i++) {
+                struct batch *batch = &batches->all[i];
+                char *why = NULL;
+                r = jit_worker_run_end(&batch->running, &why);
+                batch->is_running = false;
+                int mapped =
+                        jit_bitcode_map(batch->answers.fd, &batch->view.data, &batch->view.size);
+                if (r == -EBADMSG)
+                        r = blame(batches, i, why);
+                else if (r < 0)
+                        *batches->ret_reason = why;
+                if (r == 0)
+                        r = mapped;
+        }
+        return r;
+}
+
 int jit_worker_retarget(const char *program, struct jit_worker_parts *parts, char **ret_reason)
 {
-        _cleanup_file_ struct jit_worker_file questions = {.fd = -1}, answers = {.fd = -1};
+        _cleanup_(close_batches) struct batches batches = {
+                .variant = parts->variant, .n = choose_number(parts), .ret_reason = ret_reason};
         _cleanup_free_ char *tune = NULL, *features = NULL;
-        size_t n = 0;
-        int r = jit_worker_file_new("questions", &questions);
+        if (batches.n == 0)
+                return 0;
+        int r = open_batches(&batches);
         if (r == 0)
-                r = ask(parts->variant, &parts->inputs, false, questions.fd, &n);
+                r = ask(&batches, &parts->inputs, false);
         if (r == 0)
-                r = ask(parts->variant, &parts->lazy, true, questions.fd, &n);
-        if (r < 0 || n == 0)
-                return r;
-        r = jit_worker_file_new("answers", &answers);
+                r = ask(&batches, &parts->lazy, true);
         if (r < 0)
                 return r;
         if (asprintf(&tune, "--tune=%s", parts->job.tune) < 0 ||
                 asprintf(&features, "--features=%s", parts->job.features) < 0)
                 return -ENOMEM;
         char *argv[] = {(char *)JIT_BITCODE_PROGRAM, (char *)"retarget", tune, features, NULL};
-        r = jit_worker_run(program, argv, questions.fd, answers.fd, ret_reason);
-        if (r == -EBADMSG)
-                return blame(parts, answers.fd, ret_reason);
-        return r < 0 ? r : take_answers(parts, answers.fd, ret_reason);
+        r = run_batches(&batches, program, argv);
+        return r < 0 ? r : take_answers(&batches, parts);
 }

@@ -3,7 +3,7 @@
  *
  * A function with target-features of its own does not hear what ld.lld is told by -mattr, so
  * those modules go through xaas-bitcode first. Starting LLVM takes 30 ms: where no module
- * needs it, nothing is started. */
+ * needs it, nothing is started, and where many do, several processes share the work. */
 #ifndef JIT_WORKER_RETARGET_H
 #define JIT_WORKER_RETARGET_H
 

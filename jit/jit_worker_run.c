@@ -117,25 +117,44 @@ static int judge(int status, const char *name, const char *messages, char **ret_
         return r;
 }
 
-int jit_worker_run(const char *program, char *const *argv, int input, int output, char **ret_reason)
+int jit_worker_run_start(const char *program, char *const *argv, int input, int output,
+        struct jit_worker_running *ret)
 {
-        int ends[2], status;
-        *ret_reason = NULL;
+        int ends[2];
         if (input >= 0 && lseek(input, 0, SEEK_SET) < 0)
                 return -errno;
         if (ftruncate(output, 0) < 0 || lseek(output, 0, SEEK_SET) < 0 ||
                 pipe2(ends, O_CLOEXEC) < 0)
                 return -errno;
-        _cleanup_close_ int reading = ends[0];
         pid_t self = getpid(), pid = fork();
         if (pid == 0)
                 become(program, argv, input, output, ends[1], self);
+        int error = errno;
         close(ends[1]);
-        if (pid < 0)
-                return -errno;
-        _cleanup_free_ char *messages = drain(reading);
-        while (waitpid(pid, &status, 0) < 0)
+        if (pid < 0) {
+                close(ends[0]);
+                return -error;
+        }
+        *ret = (struct jit_worker_running){.name = argv[0], .pid = pid, .messages = ends[0]};
+        return 0;
+}
+
+int jit_worker_run_end(struct jit_worker_running *running, char **ret_reason)
+{
+        int status;
+        *ret_reason = NULL;
+        _cleanup_free_ char *messages = drain(running->messages);
+        close(running->messages);
+        while (waitpid(running->pid, &status, 0) < 0)
                 if (errno != EINTR)
                         return -errno;
-        return judge(status, argv[0], messages, ret_reason);
+        return judge(status, running->name, messages, ret_reason);
+}
+
+int jit_worker_run(const char *program, char *const *argv, int input, int output, char **ret_reason)
+{
+        struct jit_worker_running running;
+        *ret_reason = NULL;
+        int r = jit_worker_run_start(program, argv, input, output, &running);
+        return r < 0 ? r : jit_worker_run_end(&running, ret_reason);
 }

@@ -74,6 +74,20 @@ static void add_programs(struct sample_image *image)
         record = sample_record(image, FMT_OUTPUT_PIE);
         sample_module(image, record, "main.c", vector_main, "", false);
         sample_program(image, record, "bin/undefined", PROMISED);
+
+        record = sample_record(image, FMT_OUTPUT_PIE);
+        sample_module(image, record, "main.c", vector_main, "", false)->module.has_extras = true;
+        struct fmt_input *wide =
+                sample_module(image, record, "src/scale.c", vectors, "-mavx2", true);
+        wide->module.has_extras = true;
+        wide->module.extras = strdup("+avx,+avx2");
+        sample_program(image, record, "bin/rewritten", PROMISED);
+
+        record = sample_record(image, FMT_OUTPUT_PIE);
+        sample_module(image, record, "hello.c", hello, "", false)->module.has_extras = true;
+        sample_bytes(image, record, "src/odd.c", "BC\xc0\xde not bitcode at all", 24)
+                ->module.has_extras = true;
+        sample_program(image, record, "bin/not-rewritten", PROMISED);
 }
 
 /* Bitcode can make the assembler read any file that its process can open: none of ours. */
@@ -148,8 +162,11 @@ int main(void)
                 expect_refusal(&harness, path, -EBADMSG, "incbin");
         }
 
-        EXPECT(harness_counter(&harness, CACHE_COMPILES) == 3);
-        EXPECT(harness_counter(&harness, CACHE_COMPILES_FAILED) == 11);
+        expect_success(&harness, "bin/rewritten");
+        expect_refusal(&harness, "bin/not-rewritten", -EBADMSG, "src/odd.c cannot be rewritten");
+
+        EXPECT(harness_counter(&harness, CACHE_COMPILES) == 4);
+        EXPECT(harness_counter(&harness, CACHE_COMPILES_FAILED) == 12);
         harness_close(&harness);
         sample_image_done(&image);
         jit_spawner_stop(spawner);
