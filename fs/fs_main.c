@@ -32,6 +32,8 @@ static int serve(struct fs *fs, const struct fs_options *options, struct jit_spa
         if (error == 0)
                 error = fs_session_mount(fs, options, &session);
         if (error == 0) {
+                if (fs->portable != NULL)
+                        fs_portable_connect(fs->portable, fs_session_device(session));
                 fs_daemon_ready(daemon);
                 error = fs_session_serve(session, options);
         }

@@ -172,8 +172,10 @@ int fs_portable_open(struct fs *fs, const struct fs_options *options)
 
 static uint64_t sweep(void *context, uint64_t now)
 {
-        const struct fs_portable *portable = context;
+        struct fs_portable *portable = context;
         uint64_t next = FS_WATCH_NEVER;
+        /* Whoever begins to linger from here on pokes again; those who still do say so. */
+        atomic_store(&portable->shared.anyone_lingers, false);
         for (size_t i = 0; i < portable->n_programs; i++) {
                 uint64_t wanted = fs_program_sweep(portable->programs[i], now);
                 next = wanted < next ? wanted : next;
@@ -195,6 +197,11 @@ int fs_portable_start(
 void fs_portable_offer_passthrough(struct fs_portable *portable)
 {
         atomic_store(&portable->shared.passthrough, true);
+}
+
+void fs_portable_connect(struct fs_portable *portable, int device)
+{
+        portable->shared.device = device;
 }
 
 void fs_portable_start_libraries(struct fs_portable *portable, struct fs_program *program)

@@ -17,6 +17,8 @@ int fs_portable_start(struct fs_portable *portable, const struct fs_options *opt
         struct jit_spawner *spawner);
 /* Kernel and library can pass opens through; the first one tells whether this mount may. */
 void fs_portable_offer_passthrough(struct fs_portable *portable);
+/* DEVICE: the mounted session's /dev/fuse; borrowed. Before the first open. */
+void fs_portable_connect(struct fs_portable *portable, int device);
 /* Ends compiles that run and answers those who wait; no requests may come any more. Then the rest.
  */
 void fs_portable_free(struct fs_portable *portable);

@@ -76,6 +76,16 @@ void fs_program_start(struct fs_program *program)
 
 /* ---- answering ---- */
 
+/* Without the lock. */
+static void leave(struct fs_program *program)
+{
+        pthread_mutex_lock(&program->lock);
+        const bool poke = fs_tier_leave(program);
+        pthread_mutex_unlock(&program->lock);
+        if (poke)
+                fs_watch_poke(program->shared->watch);
+}
+
 /* Without the lock, for an open that joined if ERROR is 0. */
 static void reply(
         struct fs_program *program, fuse_req_t req, const struct fuse_file_info *fi, int error)
@@ -84,12 +94,9 @@ static void reply(
                 fuse_reply_err(req, -error);
                 return;
         }
-        if (fuse_reply_open(req, fi) != -ENOENT)
-                return;
         /* The opener is gone: no release will come. */
-        pthread_mutex_lock(&program->lock);
-        fs_tier_leave(program, NULL);
-        pthread_mutex_unlock(&program->lock);
+        if (fuse_reply_open(req, fi) == -ENOENT)
+                leave(program);
 }
 
 /* Without the lock: nobody else has WAITER any more. */
@@ -164,7 +171,7 @@ static void enlist(struct fs_program *program, struct fs_waiter *waiter)
 /* Takes or chooses the tier and joins it. With the lock held. */
 static int try_open(struct fs_program *program, fuse_req_t req, struct fuse_file_info *fi)
 {
-        int error = program->tier != FS_TIER_NONE ? 0 : fs_tier_choose(program, req);
+        int error = fs_tier_resume(program) == 0 ? 0 : fs_tier_choose(program, req);
         if (error == 0)
                 fs_tier_join(program, fi);
         return error;
@@ -210,19 +217,15 @@ void fs_program_open(struct fs_program *program, fuse_req_t req, const struct fu
 
 void fs_program_release(struct fs_program *program, fuse_req_t req)
 {
-        pthread_mutex_lock(&program->lock);
-        fs_tier_leave(program, req);
-        pthread_mutex_unlock(&program->lock);
+        leave(program);
         fuse_reply_err(req, 0);
 }
 
-uint64_t fs_program_sweep(struct fs_program *program, uint64_t now)
+/* With the lock held: takes those who are being killed off the list. When to look again. */
+static uint64_t take_killed(struct fs_program *program, uint64_t now, struct fs_waiter_list *ret)
 {
-        struct fs_waiter_list killed = TAILQ_HEAD_INITIALIZER(killed);
-        struct fs_waiter_list served = TAILQ_HEAD_INITIALIZER(served);
         struct fs_waiter *waiter, *next;
         uint64_t again = FS_WATCH_NEVER;
-        pthread_mutex_lock(&program->lock);
         for (waiter = TAILQ_FIRST(&program->waiters); waiter != NULL; waiter = next) {
                 next = TAILQ_NEXT(waiter, in_list);
                 if (!waiter->interrupted)
@@ -231,16 +234,36 @@ uint64_t fs_program_sweep(struct fs_program *program, uint64_t now)
                 if (fs_waiter_is_killed(waiter)) {
                         TAILQ_REMOVE(&program->waiters, waiter, in_list);
                         waiter->parked = false;
-                        TAILQ_INSERT_TAIL(&killed, waiter, in_list);
+                        TAILQ_INSERT_TAIL(ret, waiter, in_list);
                 }
         }
+        return again;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+        return a < b ? a : b;
+}
+
+uint64_t fs_program_sweep(struct fs_program *program, uint64_t now)
+{
+        struct fs_waiter_list killed = TAILQ_HEAD_INITIALIZER(killed);
+        struct fs_waiter_list served = TAILQ_HEAD_INITIALIZER(served);
+        pthread_mutex_lock(&program->lock);
+        uint64_t again = take_killed(program, now, &killed);
         if (!TAILQ_EMPTY(&program->waiters) && program->patience_ends <= now &&
                 fs_tier_use_baseline(
                         program, "it is being compiled and -o patience= has run out") == 0)
                 take_waiters(program, 0, &served);
-        if (!TAILQ_EMPTY(&program->waiters) && program->patience_ends > now &&
-                program->patience_ends < again)
-                again = program->patience_ends;
+        if (!TAILQ_EMPTY(&program->waiters) && program->patience_ends > now)
+                again = earlier(again, program->patience_ends);
+        const bool lingers = program->tier == FS_TIER_NATIVE && program->opens == 0;
+        if (lingers && program->linger_ends <= now) {
+                fs_tier_end(program);
+        } else if (lingers) {
+                atomic_store(&program->shared->anyone_lingers, true);
+                again = earlier(again, program->linger_ends);
+        }
         pthread_mutex_unlock(&program->lock);
         answer_all(&killed, -EINTR);
         answer_all(&served, 0);

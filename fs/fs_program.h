@@ -9,7 +9,8 @@
  *             --open, cache miss--> parked until compiled --> NATIVE
  *                                   | compile fails --------> BASELINE, or EIO without one
  *                                   | patience ends --------> BASELINE
- *     NATIVE, BASELINE --last release--> no open
+ *     BASELINE --last release-------------------------------> no open
+ *     NATIVE   --last release, and no other open for seconds-> no open
  *
  * A parked open holds no thread. The inode never changes and nothing is ever invalidated from
  * here: an open of another tier than the last simply lets the kernel drop the old pages. */
@@ -33,6 +34,8 @@ struct fs_programs {
         const char *target;      /* what is compiled for, in short */
         uint64_t patience_ns;    /* FS_PATIENCE_FOREVER: waits */
         atomic_bool passthrough; /* still believed to work */
+        atomic_bool anyone_lingers;
+        int device; /* the session's /dev/fuse */
 };
 
 /* ENTRY and SHARED are borrowed. */
@@ -66,7 +69,7 @@ void fs_program_seek(struct fs_program *program, fuse_req_t req, off_t offset, i
 int fs_program_state(struct fs_program *program, char **ret);
 
 /* Part of the watch's sweep: answers those who are being killed, and everybody once patience is at
- * its end. When it wants to be called again (fs_watch.h). */
+ * its end; lets go of what lingers. When it wants to be called again (fs_watch.h). */
 uint64_t fs_program_sweep(struct fs_program *program, uint64_t now);
 
 #endif

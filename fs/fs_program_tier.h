@@ -29,17 +29,18 @@ struct fs_program {
         int load_error;
         struct jit_program *loaded;
 
-        /* While opens > 0 these stay as they are. */
+        /* While opens > 0 the tier and what belongs to it stay as they are. */
         unsigned opens;
+        uint64_t linger_ends; /* NATIVE without opens: until when it is kept at hand */
         enum fs_tier tier;
         bool keep_cache;
         int backing_fd; /* NATIVE, else -1 */
         int backing_id; /* > 0: passthrough */
+        bool is_kept;   /* the cache has it, so it can be looked up again */
         struct fs_contents present;
         char *baseline_reason; /* BASELINE */
 
         struct fs_contents in_page_cache; /* what the kernel may still have from earlier opens */
-        int stale_backing_id;             /* could not be given back yet; 0: none */
 
         bool compiling;                /* a callback of ours is still to come */
         char *failure;                 /* why the last compile failed; NULL: it did not */
@@ -58,8 +59,13 @@ int fs_tier_use_native(struct fs_program *program, int fd, fuse_req_t req);
 int fs_tier_use_baseline(struct fs_program *program, const char *reason);
 /* One more open of the present tier: sets FI's part of the reply. */
 void fs_tier_join(struct fs_program *program, struct fuse_file_info *fi);
-/* One less; the last one ends the tier. REQ NULL: no request at hand. */
-void fs_tier_leave(struct fs_program *program, fuse_req_t req);
+/* One less. After the last one the baseline tier ends; a native one lingers. True: poke the watch
+ * (without the lock), which has nothing else to look after that lingers. */
+bool fs_tier_leave(struct fs_program *program);
+/* 0: the present tier, lingering or not, can be joined; -ENOENT: there is none. */
+int fs_tier_resume(struct fs_program *program);
+/* Without opens only. */
+void fs_tier_end(struct fs_program *program);
 /* Makes program->loaded. */
 int fs_tier_load(struct fs_program *program);
 /* Without counting it as a hit. Program->loaded is there. */

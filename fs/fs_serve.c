@@ -129,6 +129,11 @@ int fs_session_mount(struct fs *fs, const struct fs_options *options, struct fs_
         return 0;
 }
 
+int fs_session_device(const struct fs_session *session)
+{
+        return fuse_session_fd(session->fuse);
+}
+
 /* ---- ending ---- */
 
 static const int ending_signals[] = {SIGTERM, SIGINT, SIGHUP};

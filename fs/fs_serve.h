@@ -13,6 +13,9 @@ struct fs_session;
  * the moment this returns. Says what is wrong and what cures it. */
 int fs_session_mount(struct fs *fs, const struct fs_options *options, struct fs_session **ret);
 
+/* Its /dev/fuse, borrowed. */
+int fs_session_device(const struct fs_session *session);
+
 /* Serves until somebody unmounts. SIGTERM, SIGINT and SIGHUP detach the mount at once and end it
  * when its last user is gone; a second one ends it right away. They must be blocked already
  * (fs_signals_block). */

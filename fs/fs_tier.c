@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs_options.h"
 #include "fs_program_tier.h"
+#include "fs_watch.h"
 
 #include "cache_store.h"
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+
+/* A native program stays ready for this long after its last user: looking it up again costs more
+ * than the round trip of the open itself. It holds a descriptor and, should the cache throw the
+ * object out, its disk space. */
+#define LINGER_NS UINT64_C(5000000000)
+
+/* linux/fuse.h, since 6.9: FUSE_DEV_IOC_BACKING_CLOSE. */
+#define BACKING_CLOSE _IOW(229, 2, uint32_t)
 
 static bool same_contents(const struct fs_contents *a, const struct fs_contents *b)
 {
@@ -38,15 +48,6 @@ int fs_tier_load(struct fs_program *program)
                                 program->entry->path, strerror(-program->load_error));
         }
         return program->load_error;
-}
-
-/* Gives back what fs_tier_leave could not. */
-static void close_stale(struct fs_program *program, fuse_req_t req)
-{
-        if (program->stale_backing_id > 0 && req != NULL)
-                fuse_passthrough_close(req, program->stale_backing_id);
-        if (req != NULL)
-                program->stale_backing_id = 0;
 }
 
 static int open_passthrough(struct fs_program *program, int fd, fuse_req_t req)
@@ -80,9 +81,9 @@ int fs_tier_use_native(struct fs_program *program, int fd, fuse_req_t req)
                 .inode = st.st_ino,
                 .changed = st.st_mtim,
         };
-        close_stale(program, req);
         begin(program, &contents);
         program->backing_fd = fd;
+        program->is_kept = st.st_nlink > 0;
         program->backing_id = open_passthrough(program, fd, req);
         return 0;
 }
@@ -107,21 +108,55 @@ void fs_tier_join(struct fs_program *program, struct fuse_file_info *fi)
         fi->keep_cache = program->backing_id == 0 && program->keep_cache;
 }
 
-void fs_tier_leave(struct fs_program *program, fuse_req_t req)
+/* Gives the backing file back to the kernel; the request that libfuse's own function wants is not
+ * always at hand. */
+static void close_passthrough(struct fs_program *program)
 {
-        if (--program->opens > 0)
-                return;
-        if (program->backing_id > 0) {
-                close_stale(program, req);
-                program->stale_backing_id = program->backing_id;
-                close_stale(program, req);
-        } else {
-                program->in_page_cache = program->present;
-        }
+        uint32_t id = (uint32_t)program->backing_id;
+        if (id > 0 && ioctl(program->shared->device, BACKING_CLOSE, &id) < 0)
+                fmt_debug("/%s: its backing file stays open: %s", program->entry->path,
+                        strerror(errno));
         program->backing_id = 0;
+}
+
+void fs_tier_end(struct fs_program *program)
+{
+        close_passthrough(program);
         fmt_close_fd(&program->backing_fd);
         program->backing_fd = -1;
         program->tier = FS_TIER_NONE;
+}
+
+bool fs_tier_leave(struct fs_program *program)
+{
+        if (--program->opens > 0)
+                return false;
+        if (program->backing_id == 0)
+                program->in_page_cache = program->present;
+        if (program->tier != FS_TIER_NATIVE) {
+                fs_tier_end(program);
+                return false;
+        }
+        program->linger_ends = fs_watch_now() + LINGER_NS;
+        return !atomic_exchange(&program->shared->anyone_lingers, true);
+}
+
+int fs_tier_resume(struct fs_program *program)
+{
+        struct stat st;
+        if (program->tier == FS_TIER_NONE)
+                return -ENOENT;
+        if (program->opens > 0)
+                return 0;
+        /* Thrown out of the cache meanwhile; but what the cache could not take has no other place.
+         */
+        if (program->is_kept && (fstat(program->backing_fd, &st) < 0 || st.st_nlink == 0)) {
+                fs_tier_end(program);
+                return -ENOENT;
+        }
+        begin(program, &program->present);
+        cache_count(program->shared->cache, CACHE_HITS, 1);
+        return 0;
 }
 
 bool fs_tier_is_cached(struct fs_program *program)
