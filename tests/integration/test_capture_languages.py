@@ -379,6 +379,49 @@ def test_xaas_fc_says_what_it_misses(t):
     t.contains(done.stderr, "install flang-19")
 
 
+SHAPED = {
+    "lib.c": """
+#include <math.h>
+#include <stdio.h>
+static double table[5000] = {1, 2, 3};
+double big[400000];
+__attribute__((noinline)) double mean(const double *x, int n) {
+    double buffer[64], s = 0;
+    for (int i = 0; i < n; i++) buffer[i % 64] = x[i] + table[i % 3];
+    for (int i = 0; i < n && i < 64; i++) s += buffer[i];
+    return sqrt(s / n);
+}
+""",
+    "main.c": """
+#include <stdio.h>
+#include <string.h>
+double mean(const double *, int);
+extern double big[400000];
+int main(int n, char **v) {
+    char text[32];
+    double x[10];
+    for (int i = 0; i < 10; i++) x[i] = big[i * 1000] + i;
+    snprintf(text, sizeof(text), "%.6f", mean(x, 10));
+    printf("%s %zu\\n", text, strlen(text));
+    return 0;
+}
+""",
+}
+
+
+def test_flags_that_shape_code(t):
+    for flags, link_flags in (
+            ("-mcmodel=large", ""), ("-mcmodel=medium -fno-pie", "-no-pie"), ("-fno-plt", ""),
+            ("-fcf-protection=full", ""), ("-fstack-protector-all -D_FORTIFY_SOURCE=2", ""),
+            ("-ffast-math", "-ffast-math"), ("-pg", "-pg"), ("-fno-omit-frame-pointer", ""),
+            ("-fstack-clash-protection", ""), ("-ftrivial-auto-var-init=pattern", ""),
+            ("-fno-pie", "-no-pie"), ("-fPIC -fvisibility=hidden", "-Wl,-z,nocopyreloc"),
+            ("-ftls-model=local-exec -mno-red-zone -fwrapv", ""), ("-O0", ""), ("-Os", ""), ("-Oz -g3", "")):
+        name = "p" + flags.replace(" ", "").replace("=", "")
+        capture.check(t, SHAPED, link("lib.c", "main.c", flags="-O2 " + flags,
+                                      link_flags=f"{link_flags} -lm"), name=name)
+
+
 def test_precompiled_headers(t):
     files = {"all.h": "#include <stdio.h>\n#define ANSWER 42\n",
              "main.c": '#include "all.h"\nint main(void){printf("%d\\n",ANSWER);return 0;}\n'}

@@ -69,66 +69,68 @@ static void test_kinds(void)
 }
 
 /* What is given, and what the recipe holds for it; NULL: nothing. */
+static const struct {
+        char **argv;
+        const char *text;
+} spellings[] = {
+        {LINE("-E"), "--export-dynamic"},
+        {LINE("-export-dynamic"), "--export-dynamic"},
+        {LINE("--export-dynamic"), "--export-dynamic"},
+        {LINE("-znow"), "-z now"},
+        {LINE("-z", "now"), "-z now"},
+        {LINE("-z", "max-page-size=0x1000"), "-z max-page-size=0x1000"},
+        {LINE("--wrap=f"), "--wrap=f"},
+        {LINE("--wrap", "f"), "--wrap=f"},
+        {LINE("-wrap", "f"), "--wrap=f"},
+        {LINE("-u", "f"), "--undefined=f"},
+        {LINE("-uf"), "--undefined=f"},
+        {LINE("-e", "start"), "--entry=start"},
+        {LINE("-s"), "--strip-all"},
+        {LINE("-x"), "--discard-all"},
+        {LINE("--gc-sections"), "--gc-sections"},
+        {LINE("-O1"), "-O1"},
+        {LINE("-O"), "-O1"},
+        {LINE("-O9"), "-O2"},
+        {LINE("--build-id"), "--build-id"},
+        {LINE("--build-id=md5"), "--build-id=md5"},
+        {LINE("--hash-style=gnu"), "--hash-style=gnu"},
+        {LINE("-Bsymbolic"), "--Bsymbolic"},
+        {LINE("--defsym=a=b+1"), "--defsym=a=b+1"},
+        {LINE("--defsym", "a=1"), "--defsym=a=1"},
+        {LINE("--no-undefined"), "--no-undefined"},
+        {LINE("-z", "ibt"), "-z force-ibt"},
+        {LINE("-rpath", "/x"), NULL},
+        {LINE("-rpath=/x"), NULL},
+        {LINE("-soname", "x"), NULL},
+        {LINE("-h", "x"), NULL},
+        {LINE("--start-group"), NULL},
+        {LINE("-("), NULL},
+        {LINE("-Map", "m"), NULL},
+        {LINE("-Map=m"), NULL},
+        {LINE("-M"), NULL},
+        {LINE("--no-warn-mismatch"), NULL},
+        {LINE("--fatal-warnings"), NULL},
+        {LINE("-plugin-opt=-pass-through=-lgcc"), NULL},
+        {LINE("--sort-common=descending"), NULL},
+        {LINE("-m", "elf_x86_64"), NULL},
+        {LINE("-melf_x86_64"), NULL},
+        {LINE("--no-copy-dt-needed-entries"), NULL},
+        {LINE("-z", "x86-64-v3"), NULL},
+        {LINE("--dynamic-linker=/lib64/ld.so"), NULL},
+        {LINE("-I", "/lib64/ld.so"), NULL},
+        {LINE("--thinlto-jobs=3"), NULL},
+        {LINE("-mllvm", "-x"), NULL},
+};
+
 static void test_spellings(void)
 {
-        struct {
-                char **argv;
-                const char *text;
-        } cases[] = {
-                {LINE("-E"), "--export-dynamic"},
-                {LINE("-export-dynamic"), "--export-dynamic"},
-                {LINE("--export-dynamic"), "--export-dynamic"},
-                {LINE("-znow"), "-z now"},
-                {LINE("-z", "now"), "-z now"},
-                {LINE("-z", "max-page-size=0x1000"), "-z max-page-size=0x1000"},
-                {LINE("--wrap=f"), "--wrap=f"},
-                {LINE("--wrap", "f"), "--wrap=f"},
-                {LINE("-wrap", "f"), "--wrap=f"},
-                {LINE("-u", "f"), "--undefined=f"},
-                {LINE("-uf"), "--undefined=f"},
-                {LINE("-e", "start"), "--entry=start"},
-                {LINE("-s"), "--strip-all"},
-                {LINE("-x"), "--discard-all"},
-                {LINE("--gc-sections"), "--gc-sections"},
-                {LINE("-O1"), "-O1"},
-                {LINE("-O"), "-O1"},
-                {LINE("-O9"), "-O2"},
-                {LINE("--build-id"), "--build-id"},
-                {LINE("--build-id=md5"), "--build-id=md5"},
-                {LINE("--hash-style=gnu"), "--hash-style=gnu"},
-                {LINE("-Bsymbolic"), "--Bsymbolic"},
-                {LINE("--defsym=a=b+1"), "--defsym=a=b+1"},
-                {LINE("--defsym", "a=1"), "--defsym=a=1"},
-                {LINE("--no-undefined"), "--no-undefined"},
-                {LINE("-z", "ibt"), "-z force-ibt"},
-                {LINE("-rpath", "/x"), NULL},
-                {LINE("-rpath=/x"), NULL},
-                {LINE("-soname", "x"), NULL},
-                {LINE("-h", "x"), NULL},
-                {LINE("--start-group"), NULL},
-                {LINE("-("), NULL},
-                {LINE("-Map", "m"), NULL},
-                {LINE("-Map=m"), NULL},
-                {LINE("-M"), NULL},
-                {LINE("--no-warn-mismatch"), NULL},
-                {LINE("--fatal-warnings"), NULL},
-                {LINE("-plugin-opt=-pass-through=-lgcc"), NULL},
-                {LINE("--sort-common=descending"), NULL},
-                {LINE("-m", "elf_x86_64"), NULL},
-                {LINE("-melf_x86_64"), NULL},
-                {LINE("--no-copy-dt-needed-entries"), NULL},
-                {LINE("-z", "x86-64-v3"), NULL},
-                {LINE("--dynamic-linker=/lib64/ld.so"), NULL},
-                {LINE("-I", "/lib64/ld.so"), NULL},
-                {LINE("--thinlto-jobs=3"), NULL},
-                {LINE("-mllvm", "-x"), NULL},
-        };
-        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-                struct jit_link_line *line = parse(cases[i].argv);
-                bool right = cases[i].text ? line->n_options == 1 && has_option(line, cases[i].text)
-                                           : line->n_options == 0;
+        for (size_t i = 0; i < sizeof(spellings) / sizeof(*spellings); i++) {
+                struct jit_link_line *line = parse(spellings[i].argv);
+                bool right = spellings[i].text
+                                     ? line->n_options == 1 && has_option(line, spellings[i].text)
+                                     : line->n_options == 0;
                 if (!right || line->native_reasons[0] || line->n_files != 0)
-                        fprintf(stderr, "%s: %s\n", cases[i].argv[0],
+                        fprintf(stderr, "%s: %s\n", spellings[i].argv[0],
                                 line->native_reasons[0] ? line->native_reasons[0]
                                 : line->n_options       ? line->options[0].text
                                                         : "nothing");
