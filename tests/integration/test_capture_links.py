@@ -164,6 +164,32 @@ def test_unresolved_symbols_that_were_allowed(t):
                   runs=())  # GNU ld's own result does not start either
 
 
+def test_links_by_gcc_s_own_driver(t):
+    """It finds ld on PATH, where ours is; its plug-in does nothing for objects without gcc's LTO."""
+    project = capture.check(t, MAIN, "$CC -O2 -c main.c\n/usr/bin/gcc main.o -o prog")
+    t.equal(project.lines("prog", "module"), ["main.o"])
+
+
+def test_gcc_s_own_link_time_optimisation(t):
+    files = {**MAIN, "more.c": "int more(void){return 2;}\n"}
+    stays_native(t, files, "/usr/bin/gcc -O2 -flto -c more.c\n$CC -O2 -c main.c\n"
+                 "/usr/bin/gcc -O2 -flto main.o more.o -o prog\n./prog", "gcc's -flto took part")
+    # Fat objects of gcc's are ordinary ones for a link that does no LTO.
+    project = capture.check(t, {**files, "main.c": MAIN["main.c"].replace("used()", "used()+more()").replace(
+        "#include", "int more(void);\n#include", 1)}, "/usr/bin/gcc -O2 -flto -ffat-lto-objects -c more.c\n"
+                            "$CC -O2 -c main.c\n$CC main.o more.o -o prog")
+    t.contains(project.show("prog"), "native more.o")
+
+
+def test_link_flags_for_optimisation_do_not_change_the_link(t):
+    """-flto on a link line would make GNU ld claim the bitcode (facts on links, 6)."""
+    files = {"a.c": "int other(void);\nint main(void){return other();}\n", "b.c": "int other(void){return 6;}\n"}
+    project = capture.check(t, files, "$CC -O2 -c a.c b.c\n$CC a.o b.o -o prog", expect=6)
+    capture.build_captured(t, project.fat, "gcc -O2 -flto -c a.c b.c\ngcc -O2 -flto -fuse-linker-plugin a.o b.o -o prog")
+    code = t.run(["objdump", "-d", "--disassemble=main", project.fat / "prog"]).stdout
+    t.contains(code, "<other>")
+
+
 def test_the_line_s_own_map_and_trace(t):
     project = capture.check(t, MAIN, link_main("-Wl,-Map=prog.map"), name="file")
     t.contains((project.fat / "prog.map").read_text(), "LOAD main.o")
