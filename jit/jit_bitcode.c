@@ -237,6 +237,8 @@ static int attempt_batch(struct run *run, struct attempt *attempt, size_t *ret_a
                 return r;
         if (WIFEXITED(attempt->status) && WEXITSTATUS(attempt->status) == JIT_BITCODE_BOX_STATUS)
                 return -EOPNOTSUPP;
+        if (WIFEXITED(attempt->status) && WEXITSTATUS(attempt->status) == JIT_BITCODE_OUTPUT_STATUS)
+                return -ENOSPC;
         r = take_answers(run, attempt, ret_answered);
         /* Alone with its module: whatever ended the process, that module did it. */
         if (r == 0 && *ret_answered == 0 && attempt->n == 1) {
@@ -311,6 +313,16 @@ static void run_threads(struct run *run, unsigned threads)
                 pthread_join(others[--n], NULL);
 }
 
+static const char *advice(int error)
+{
+        if (error == -EOPNOTSUPP)
+                return "this needs a kernel with Landlock (Linux 5.13 or later)";
+        if (error == -ENOENT || error == -EACCES)
+                return "install xaasfs completely, or set XAASFS_LIBEXEC to the folder of its "
+                       "companions";
+        return "free some memory, or use fewer threads";
+}
+
 int jit_bitcode_normalise(struct jit_spawner *spawner, const struct jit_bitcode_input *inputs,
         size_t n, bool keep_debug, unsigned threads,
         void (*progress)(void *context, size_t done, size_t total), void *context,
@@ -334,10 +346,7 @@ int jit_bitcode_normalise(struct jit_spawner *spawner, const struct jit_bitcode_
         pthread_mutex_destroy(&run.lock);
         if (run.error)
                 fmt_error("cannot read bitcode with %s: %s; %s", run.program, strerror(-run.error),
-                        run.error == -EOPNOTSUPP
-                                ? "this needs a kernel with Landlock (Linux 5.13 or later)"
-                                : "install xaasfs completely, or set XAASFS_LIBEXEC to the folder "
-                                  "of its companions");
+                        advice(run.error));
         free(run.program);
         if (run.error) {
                 for (size_t i = 0; i < n; i++)

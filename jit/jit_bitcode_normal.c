@@ -64,6 +64,17 @@ static int find_bodies(LLVMModuleRef module, struct bodies *ret)
         return r;
 }
 
+/* What no compiler emits unasked says nothing about the code: -march=native lists SGX and shadow
+ * stacks, too, and a kernel may have switched off what cpuid showed the compiler. */
+static struct jit_x86_set less_system_features(struct jit_x86_set set)
+{
+        for (size_t i = 0; i < jit_x86_n_features; i++) {
+                if (jit_x86_features[i].by_request_only)
+                        jit_x86_put(&set, i, false);
+        }
+        return set;
+}
+
 /* What this module may not be compiled without. */
 static struct jit_x86_set required_by(
         const struct bodies *bodies, LLVMModuleRef module, bool captured_only)
@@ -77,7 +88,7 @@ static struct jit_x86_set required_by(
                 if (all || target->needs_baseline || !target->cpu_is_known)
                         required = jit_x86_union(&required, &baseline);
         }
-        return required;
+        return less_system_features(required);
 }
 
 static bool is_not_optimised(const struct bodies *bodies)

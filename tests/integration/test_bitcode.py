@@ -197,6 +197,14 @@ def test_extras_and_required(t):
         t.equal(bool(answer.flags & HAS_EXTRAS), bool(extras), "has extras")
 
 
+def test_system_features_are_not_required(t):
+    """-march=native names what the build machine's cpuid shows; the kernel may know better."""
+    shuffle = ("#include <tmmintrin.h>\nvoid f(__m128i *p) { *p = _mm_shuffle_epi8(*p, *p); }\n")
+    answer = normalise(t, compile_module(t, shuffle, "-march=native", "-mssse3", "-msgx", "-mrdseed"))
+    t.true("+ssse3" in answer.required, f"required is {answer.required}")
+    t.true(not answer.required & {"+sgx", "+rdseed", "+shstk", "+pku"}, f"required is {answer.required}")
+
+
 def test_optnone_is_told(t):
     t.equal(normalise(t, compile_module(t, AXPY % "f", "-O0")).flags, NOT_OPTIMISED)
 
