@@ -60,7 +60,7 @@ static const struct jit_link_option options[] = {
         {"package-metadata", JIT_VALUE, JIT_KEEP, NULL},
         {"q", JIT_FLAG, JIT_KEEP, "emit-relocs"},
         {"relax", JIT_FLAG, JIT_KEEP, NULL},
-        {"require-defined", JIT_VALUE, JIT_KEEP, NULL},
+        {"require-defined", JIT_VALUE, JIT_KEEP, "undefined"},
         {"rosegment", JIT_FLAG, JIT_KEEP, NULL},
         {"s", JIT_FLAG, JIT_KEEP, "strip-all"},
         {"strip-all", JIT_FLAG, JIT_KEEP, NULL},
@@ -282,7 +282,6 @@ static const struct jit_link_option keywords[] = {
         {"common-page-size", JIT_VALUE, JIT_KEEP, NULL},
         {"copyreloc", JIT_FLAG, JIT_KEEP, NULL},
         {"defs", JIT_FLAG, JIT_KEEP, NULL},
-        {"dynamic-undefined-weak", JIT_FLAG, JIT_KEEP, NULL},
         {"execstack", JIT_FLAG, JIT_KEEP, NULL},
         {"force-ibt", JIT_FLAG, JIT_KEEP, NULL},
         {"global", JIT_FLAG, JIT_KEEP, NULL},
@@ -299,7 +298,6 @@ static const struct jit_link_option keywords[] = {
         {"nodefaultlib", JIT_FLAG, JIT_KEEP, NULL},
         {"nodelete", JIT_FLAG, JIT_KEEP, NULL},
         {"nodlopen", JIT_FLAG, JIT_KEEP, NULL},
-        {"nodynamic-undefined-weak", JIT_FLAG, JIT_KEEP, NULL},
         {"noexecstack", JIT_FLAG, JIT_KEEP, NULL},
         {"nognustack", JIT_FLAG, JIT_KEEP, NULL},
         {"norelro", JIT_FLAG, JIT_KEEP, NULL},
@@ -329,6 +327,7 @@ static const struct jit_link_option keywords[] = {
         {"cet-report", JIT_VALUE, JIT_DROP, NULL},
         {"common", JIT_FLAG, JIT_DROP, NULL},
         {"dead-reloc-in-nonalloc", JIT_VALUE, JIT_DROP, NULL},
+        {"dynamic-undefined-weak", JIT_FLAG, JIT_DROP, NULL},
         {"extern-protected-data", JIT_FLAG, JIT_DROP, NULL},
         {"gcs-report", JIT_VALUE, JIT_DROP, NULL},
         {"ibt", JIT_FLAG, JIT_KEEP, "force-ibt"},
@@ -342,6 +341,7 @@ static const struct jit_link_option keywords[] = {
         {"memory-seal", JIT_FLAG, JIT_DROP, NULL},
         {"nocommon", JIT_FLAG, JIT_DROP, NULL},
         {"nodump", JIT_FLAG, JIT_DROP, NULL},
+        {"nodynamic-undefined-weak", JIT_FLAG, JIT_DROP, NULL},
         {"noextern-protected-data", JIT_FLAG, JIT_DROP, NULL},
         {"noindirect-extern-access", JIT_FLAG, JIT_DROP, NULL},
         {"nomark-plt", JIT_FLAG, JIT_DROP, NULL},
@@ -442,7 +442,9 @@ bool jit_link_option_may_stand(const char *text, bool has_file)
                 return false;
         const char *value = NULL;
         const struct jit_link_option *option = jit_link_option_find(text, &value);
-        if (!option || option->meaning == JIT_NATIVE || strlen(option->name) < 2)
+        if (!option || option->meaning == JIT_NATIVE || strlen(option->name) < 2 ||
+                (option->meaning == JIT_KEEP && option->canonical &&
+                        strcmp(option->canonical, option->name) != 0))
                 return false;
         if (has_file)
                 return option->meaning == JIT_KEEP_FILE && value && value[0] == 0;

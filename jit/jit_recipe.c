@@ -95,6 +95,11 @@ static void add_options(struct command *command, const struct fmt_recipe *recipe
 {
         for (size_t i = 0; i < recipe->n_options; i++) {
                 const struct fmt_option *option = &recipe->options[i];
+                /* For GNU ld a list of what stays in the symbol table, for ld.lld of what is
+                 * exported. */
+                if (recipe->linker == FMT_LINKER_BFD &&
+                        strcmp(option->text, "--retain-symbols-file=") == 0)
+                        continue;
                 if (option->has_file)
                         addf(command, "%s%s", option->text, paths->option_files[i]);
                 else if (strncmp(option->text, "-z ", 3) == 0)

@@ -111,8 +111,9 @@ static int record_program(const struct link *link, int error)
         if (r == 0 && count_reasons(&record) == 0) {
                 int failed = describe(link, &record, &facts, fd);
                 _cleanup_free_ char *sentence = NULL;
-                if (failed < 0 && asprintf(&sentence, "recording the link failed: %s",
-                                          strerror(-failed)) >= 0)
+                if (failed < 0 && count_reasons(&record) == 0 &&
+                        asprintf(&sentence, "recording the link failed: %s", strerror(-failed)) >=
+                                0)
                         r = ld_record_keep_native(&record, sentence);
         }
         _cleanup_free_ void *data = NULL;
