@@ -3,6 +3,7 @@
 
 #include "fmt_cleanup.h"
 #include "fmt_decompress.h"
+#include "fmt_image_find.h"
 #include "fmt_log.h"
 #include "fmt_squashfs_image.h"
 #include "fmt_squashfs_start.h"
@@ -52,19 +53,15 @@ int fmt_squashfs_open(
         if (image == NULL)
                 return -ENOMEM;
         image->fd = -1;
-        image->offset = options->offset;
         image->path = strdup(path);
         if (image->path == NULL)
                 return -ENOMEM;
         int error = open_file(path, &image->fd, &file_size);
         if (error < 0)
                 return error;
-        if (image->offset >= file_size) {
-                fmt_error("cannot read %s: nothing is at byte %llu, it has %llu bytes; give the "
-                          "path of a squashfs image",
-                        path, (unsigned long long)image->offset, (unsigned long long)file_size);
-                return -EMEDIUMTYPE;
-        }
+        error = fmt_image_find(path, image->fd, file_size, options->offset, &image->offset);
+        if (error < 0)
+                return error;
         error = fmt_squashfs_start_index(path, image->fd, file_size, image->offset,
                 options->libexec, &image->map, &image->map_size, &image->index);
         if (error < 0)

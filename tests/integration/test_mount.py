@@ -7,6 +7,7 @@ import random
 import re
 import signal
 import stat
+import struct
 import subprocess
 import time
 
@@ -179,6 +180,48 @@ def test_offset(t):
     image.write_bytes(b"\0" * 123456 + plain.read_bytes())
     with t.mount(image, options=["offset=123456"]) as mnt:
         t.equal((mnt / "a").read_bytes(), b"found")
+
+
+def sif(content, fstype=1, parttype=2, kind=0x4004):
+    """A SIF file with one partition, as apptainer lays it out."""
+    start = 36864
+    descriptor = struct.pack("<IBIIIqqqqqqq128s384s", kind, 1, 1, 1, 0, start, len(content),
+                             len(content), 0, 0, 0, 0, b"squashfs-test",
+                             struct.pack("<ii3s", fstype, parttype, b"02"))
+    assert len(descriptor) == 585
+    head = (b"#!/usr/bin/env run-singularity\n".ljust(32, b"\0") + b"SIF_MAGIC\0" + b"01\0" + b"02\0" +
+            bytes(16))
+    head += struct.pack("<8q", 0, 0, 47, 48, 4096, 48 * 585, start, len(content))
+    return (head.ljust(4096, b"\0") + bytes(585) + descriptor).ljust(start, b"\0") + content
+
+
+def test_sif(t):
+    content = t.squashfs({"a": b"found"}).read_bytes()
+    image = t.scratch / "image.sif"
+    image.write_bytes(sif(content))
+    with t.mount(image) as mnt:
+        t.equal((mnt / "a").read_bytes(), b"found")
+    mnt = t.scratch / "mnt"
+    mnt.mkdir()
+    for bad, words in [(sif(content, fstype=2), "ext3"), (sif(content, fstype=4), "encrypted"),
+                       (sif(content, parttype=3), "without a root"),
+                       (sif(content)[:40000], "damaged"), (sif(content)[:4200], "damaged")]:
+        image.write_bytes(bad)
+        done = xaasfs(t, image, mnt)
+        t.equal(done.returncode, 1)
+        t.contains(done.stderr, words)
+
+
+def test_other_files_are_named(t):
+    harness.need_fuse()
+    mnt = t.scratch / "mnt"
+    mnt.mkdir()
+    other = t.scratch / "other"
+    for content, words in [(b"\x1f\x8b" + bytes(100), "gzip"), (b"\x7fELF" + bytes(100), "ELF"),
+                           (bytes(257) + b"ustar" + bytes(100), "a tar archive"),
+                           (bytes(1080) + b"\x53\xef" + bytes(100), "ext2/3/4"), (b"", "nothing is at")]:
+        other.write_bytes(content)
+        t.contains(xaasfs(t, other, mnt).stderr, words)
 
 
 def test_nothing_is_written(t):
