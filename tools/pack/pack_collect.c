@@ -282,6 +282,8 @@ static int take_program(struct collection *all, struct pack_program *program)
         if (r < 0)
                 return r;
         entry->path = strdup(program->name->path);
+        if (!entry->path)
+                return -ENOMEM;
         entry->size = fmt_promised_size(program->elf_size);
         entry->baseline = !all->programs->options->lean;
         entry->elf = program->elf;
