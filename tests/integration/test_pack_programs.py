@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import random
 import shutil
 
 import harness
@@ -217,6 +218,27 @@ def test_damaged_records(t):
         t.contains(done.stdout, "stays native: bin/one: its record is")
         with plain_mount(t, t.scratch / "i.sqfs") as mnt:
             t.run([mnt / "bin/one"])
+
+
+def test_damaged_elfs(t):
+    """Bytes flipped anywhere in a fat ELF: an image or a refusal, and no signal."""
+    fat = Fat(t)
+    root = make_rootfs(t, fat)
+    good = (root / "bin/one").read_bytes()
+    seed = int(os.environ.get("XAASFS_TEST_SEED", "0")) or random.randrange(1 << 32)
+    print(f"XAASFS_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    headers = (range(64), range(64, 64 + 13 * 56), range(len(good) - 40 * 64, len(good)))
+    for turn in range(24):
+        bad = bytearray(good)
+        for _ in range(1 + turn % 5):
+            place = chance.choice(chance.choice((*headers, range(len(good)))))
+            bad[place] = chance.choice((0, 1, 0x7f, 0x80, 0xff, chance.randrange(256)))
+        if turn % 6 == 5:
+            del bad[chance.randrange(len(bad)):]
+        (root / "bin/one").write_bytes(bad)
+        done = pack(t, root, t.scratch / "i.sqfs", expect=None)
+        t.true(done.returncode in (0, 1), f"status {done.returncode} in turn {turn}: {done.stderr}")
 
 
 def test_missing_library_is_named(t):

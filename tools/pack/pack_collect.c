@@ -131,7 +131,9 @@ static int by_module(const void *a, const void *b)
                 &((const struct use *)a)->module, &((const struct use *)b)->module);
 }
 
-static int count_use(struct collection *all, const struct pack_program *program,
+/* Counts one use; the first one brings the module into the bundle. Two modules that the compiler
+ * wrote differently may be one in normal form. */
+static int use_module(struct collection *all, const struct pack_program *program,
         const struct pack_module *module)
 {
         struct pack_programs *programs = all->programs;
@@ -153,7 +155,9 @@ static int count_use(struct collection *all, const struct pack_program *program,
         }
         programs->used_modules++;
         programs->bitcode += module->size;
-        return 0;
+        int r = fmt_bundle_add(all->writer, FMT_BLOB_MODULE, module->data, module->size, NULL);
+        pack_modules_release(programs->modules, module);
+        return r;
 }
 
 static int take_module(
@@ -167,9 +171,7 @@ static int take_module(
                 return -ENOENT;
         if (!module->not_optimised)
                 program->not_optimised = false;
-        int r = count_use(all, program, module);
-        if (r == 0)
-                r = fmt_bundle_add(all->writer, FMT_BLOB_MODULE, module->data, module->size, NULL);
+        int r = use_module(all, program, module);
         if (r < 0)
                 return r;
         input->digest = module->normal;

@@ -144,6 +144,14 @@ int pack_modules_normalise(struct pack_modules *modules, struct jit_spawner *spa
         return r;
 }
 
+void pack_modules_release(struct pack_modules *modules, const struct pack_module *module)
+{
+        struct pack_module **found = tfind(module, &modules->by_raw, by_raw);
+
+        if (found)
+                free(steal_pointer(&(*found)->data));
+}
+
 size_t pack_modules_waiting(const struct pack_modules *modules)
 {
         size_t bytes = 0;

@@ -38,6 +38,9 @@ int pack_modules_normalise(struct pack_modules *modules, struct jit_spawner *spa
         bool keep_debug, unsigned threads,
         void (*progress)(void *context, size_t done, size_t total), void *context);
 
+/* Frees the bytes of a module in normal form that nobody needs here any more. */
+void pack_modules_release(struct pack_modules *modules, const struct pack_module *module);
+
 /* Bytes of what waits to be normalised. */
 size_t pack_modules_waiting(const struct pack_modules *modules);
 size_t pack_modules_done(const struct pack_modules *modules); /* as many are in normal form */
