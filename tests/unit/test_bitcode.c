@@ -225,6 +225,9 @@ static void test_broken_companion(struct jit_spawner *spawner)
                         jit_bitcode_result_done(&results[j]);
                 }
         }
+        FILE *full = fopen(path, "we");
+        REQUIRE(full && fputs("#!/bin/sh\nexit 74\n", full) >= 0 && fclose(full) == 0);
+        CHECK(jit_bitcode_normalise(spawner, inputs, 3, false, 1, NULL, NULL, results) == -ENOSPC);
         unlink(path);
         if (before)
                 setenv("XAASFS_LIBEXEC", before, 1);
