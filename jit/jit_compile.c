@@ -5,7 +5,6 @@
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 #include "jit_clock.h"
-#include "jit_recipe.h"
 #include "jit_scratch.h"
 #include "jit_worker.h"
 
@@ -118,8 +117,7 @@ static int seed(struct jit_compile *compile)
         snprintf(folder, sizeof folder, "%s/cache", jit_scratch_path(compile->scratch));
         if (mkdir(folder, 0700) < 0)
                 return -errno;
-        /* A link in two steps cannot use them. */
-        if (!compile->seed_folders || jit_recipe_needs_two_steps(compile->program->variant))
+        if (!compile->seed_folders)
                 return 0;
         int n = cache_modules_seed(session->cache, session->scopes, session->n_scopes,
                 compile->modules, compile->n_modules, folder);

@@ -74,11 +74,6 @@ static void describe(
         bool by_lto = strstr(file, made_by_lto);
         range->is_native = !by_lto && strchr(file, '(');
         char *member = cut_member(file, range->is_native);
-        char *made_here = strstr(member, JIT_MADE_HERE);
-        if (made_here) {
-                *made_here = '\0';
-                range->is_native = false;
-        }
         jit_archive_restore_slashes(member);
         range->origin = member;
         if (range->is_native)

@@ -4,15 +4,12 @@
  * The line of an input section reads
  *     VMA LMA Size Align <9 blanks>FILE:(SECTION)
  * in hexadecimal, where FILE is "ARCHIVE(MEMBER)" for a native member and
- * "DIRECTORY/-.lto.STEM(MEMBER at OFFSET).o" for what ThinLTO made out of a bitcode member. In the
- * second of two links such objects are members themselves: MEMBER then ends in JIT_MADE_HERE. */
+ * "DIRECTORY/-.lto.STEM(MEMBER at OFFSET).o" for what ThinLTO made out of a bitcode member. */
 #ifndef JIT_LINK_MAP_H
 #define JIT_LINK_MAP_H
 
 #include "fmt_record.h"
 #include "jit_check_code.h"
-
-#define JIT_MADE_HERE " (compiled)"
 
 struct jit_link_map {
         struct jit_code_range *ranges; /* sorted by start, not overlapping */

@@ -19,7 +19,6 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* ---- the box ---- */
 
@@ -62,29 +61,6 @@ static int confine(char **argv)
 
 /* ---- the check ---- */
 
-static int read_map(const char *folder, char **ret_text, size_t *ret_size)
-{
-        struct stat st;
-        char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s/map", folder);
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return -errno;
-        _cleanup_free_ char *text = malloc((size_t)st.st_size + 1);
-        if (!text)
-                return -ENOMEM;
-        for (off_t at = 0; at < st.st_size;) {
-                ssize_t n = pread(fd, text + at, (size_t)(st.st_size - at), at);
-                if (n <= 0)
-                        return n < 0 ? -errno : -EIO;
-                at += n;
-        }
-        text[st.st_size] = '\0';
-        *ret_text = steal_pointer(&text);
-        *ret_size = (size_t)st.st_size;
-        return 0;
-}
-
 /* No instruction that the target lacks, other than where a function asked for it. */
 static int check_code(
         const struct jit_worker_parts *parts, const char *folder, struct jit_worker_report *report)
@@ -92,8 +68,10 @@ static int check_code(
         _cleanup_free_ char *text = NULL;
         _cleanup_(jit_link_map_done) struct jit_link_map map = {0};
         struct jit_code_finding finding;
+        char path[PATH_MAX];
         size_t size = 0;
-        int r = read_map(folder, &text, &size);
+        snprintf(path, sizeof path, "%s/map", folder);
+        int r = jit_worker_read(path, &text, &size);
         if (r == 0)
                 r = jit_link_map_parse(text, size, parts->variant, &map);
         if (r == 0)

@@ -3,8 +3,8 @@
 
 #include "fmt_cleanup.h"
 #include "jit_archive.h"
-#include "jit_link_map.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -13,17 +13,10 @@
 #define _cleanup_writer_ _cleanup_(jit_archive_abandonp)
 #define _cleanup_view_ _cleanup_(unmap)
 
-#define _cleanup_strings_ _cleanup_(free_strings)
-
 struct view {
         void *data;
         size_t size;
 };
-
-static void free_strings(char ***list)
-{
-        fmt_strings_free(*list);
-}
 
 static void unmap(struct view *view)
 {
@@ -180,82 +173,72 @@ void jit_worker_parts_done(struct jit_worker_parts *parts)
 
 /* ---- writing an archive again ---- */
 
-static int append_name(char ***names, const struct fmt_input *input, bool made_here)
-{
-        const char *name = input ? input->name : "library";
-        if (!made_here || (input && input->kind != FMT_INPUT_MODULE))
-                return fmt_strings_append(names, name);
-        _cleanup_free_ char *marked = NULL;
-        if (asprintf(&marked, "%s%s", name, JIT_MADE_HERE) < 0)
-                return -ENOMEM;
-        return fmt_strings_append(names, marked);
-}
-
-static int name_members(const struct fmt_variant *variant, bool lazy,
-        const struct jit_worker_change *change, char ***names)
-{
-        int r = 0;
-        for (size_t i = 0; i < variant->n_inputs && r == 0; i++)
-                if (variant->inputs[i].lazy == lazy)
-                        r = append_name(names, &variant->inputs[i], change->made_here);
-        for (size_t i = 0; i < change->n_more && r == 0; i++)
-                r = append_name(names, NULL, change->made_here);
-        return r;
-}
-
-/* Appends what becomes of one member, or what it was. */
-static int append(struct jit_archive_writer *writer, const struct fmt_input *input,
-        const struct jit_archive_member *member, const struct jit_worker_change *change)
-{
-        _cleanup_free_ void *data = NULL;
-        size_t size;
-        int r = change->replace(change->context, input, &data, &size);
-        if (r < 0)
-                return r;
-        if (r > 0)
-                return jit_archive_append(writer, data, size);
-        return member ? jit_archive_append(writer, member->data, member->size) : -EBADMSG;
-}
-
 static int write_members(struct jit_archive_writer *writer, const struct fmt_variant *variant,
-        const struct view *old, bool lazy, const struct jit_worker_change *change)
+        const struct view *old, bool lazy, jit_worker_replacer *replace, void *context)
 {
         struct jit_archive_member member;
         size_t cursor = 0;
         int r = 0;
         for (size_t i = 0; i < variant->n_inputs && r == 0; i++) {
+                _cleanup_free_ void *data = NULL;
+                size_t size;
                 if (variant->inputs[i].lazy != lazy)
                         continue;
                 r = jit_archive_next(old->data, old->size, &cursor, &member);
                 if (r <= 0)
                         return r < 0 ? r : -EBADMSG;
-                r = append(writer, &variant->inputs[i], &member, change);
+                r = replace(context, &variant->inputs[i], &data, &size);
+                if (r >= 0)
+                        r = jit_archive_append(
+                                writer, r ? data : member.data, r ? size : member.size);
         }
-        for (size_t i = 0; i < change->n_more && r == 0; i++)
-                r = append(writer, NULL, NULL, change);
         return r;
 }
 
 int jit_worker_rewrite(const struct fmt_variant *variant, const struct jit_worker_file *archive,
-        bool lazy, const struct jit_worker_change *change, struct jit_worker_file *ret)
+        bool lazy, jit_worker_replacer *replace, void *context, struct jit_worker_file *ret)
 {
-        _cleanup_strings_ char **names = NULL;
+        _cleanup_free_ const char **names = calloc(variant->n_inputs + 1, sizeof *names);
         _cleanup_writer_ struct jit_archive_writer *writer = NULL;
         _cleanup_view_ struct view old = {0};
-        int r = name_members(variant, lazy, change, &names);
-        if (r == 0)
-                r = map(archive->fd, &old);
+        size_t n = 0;
+        if (!names)
+                return -ENOMEM;
+        for (size_t i = 0; i < variant->n_inputs; i++)
+                if (variant->inputs[i].lazy == lazy)
+                        names[n++] = variant->inputs[i].name;
+        int r = map(archive->fd, &old);
         if (r == 0)
                 r = jit_worker_file_new("inputs", ret);
         if (r < 0)
                 return r;
-        r = jit_archive_begin(
-                ret->fd, (const char *const *)names, fmt_strings_count(names), &writer);
+        r = jit_archive_begin(ret->fd, names, n, &writer);
         if (r == 0)
-                r = write_members(writer, variant, &old, lazy, change);
+                r = write_members(writer, variant, &old, lazy, replace, context);
         if (r == 0)
                 r = jit_archive_end(steal_pointer(&writer));
         if (r < 0)
                 jit_worker_file_done(ret);
         return r;
+}
+
+int jit_worker_read(const char *path, char **ret_data, size_t *ret_size)
+{
+        struct stat st;
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        _cleanup_free_ char *data = malloc((size_t)st.st_size + 1);
+        if (!data)
+                return -ENOMEM;
+        for (off_t at = 0; at < st.st_size;) {
+                ssize_t n = pread(fd, data + at, (size_t)(st.st_size - at), at);
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
+                at += n;
+        }
+        data[st.st_size] = '\0';
+        *ret_data = steal_pointer(&data);
+        *ret_size = (size_t)st.st_size;
+        return 0;
 }

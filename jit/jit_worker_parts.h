@@ -29,19 +29,16 @@ struct jit_worker_parts {
 int jit_worker_parts_load(struct jit_worker_parts *ret);
 void jit_worker_parts_done(struct jit_worker_parts *parts);
 
-/* How an archive is written again. */
-struct jit_worker_change {
-        /* What becomes of one member: 0: it stays; 1: *ret_data (freed by the caller) takes its
-         * place; or a negative errno. INPUT is NULL for members that are added. */
-        int (*replace)(
-                void *context, const struct fmt_input *input, void **ret_data, size_t *ret_size);
-        void *context;
-        size_t n_more;  /* members to add at the end */
-        bool made_here; /* modules and what is added become objects: named with JIT_MADE_HERE */
-};
+/* What becomes of one member when an archive is written again: 0: it stays; 1: *ret_data (freed
+ * by the caller) takes its place; or a negative errno. */
+typedef int jit_worker_replacer(
+        void *context, const struct fmt_input *input, void **ret_data, size_t *ret_size);
 
 /* Writes ARCHIVE, which holds all of VARIANT's inputs that are LAZY or all that are not, again. */
 int jit_worker_rewrite(const struct fmt_variant *variant, const struct jit_worker_file *archive,
-        bool lazy, const struct jit_worker_change *change, struct jit_worker_file *ret);
+        bool lazy, jit_worker_replacer *replace, void *context, struct jit_worker_file *ret);
+
+/* A whole file of the scratch folder; a NUL follows. The caller frees *ret_data. */
+int jit_worker_read(const char *path, char **ret_data, size_t *ret_size);
 
 #endif

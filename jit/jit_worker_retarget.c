@@ -164,11 +164,12 @@ static int replace_by_answer(
 static int take_answers(struct batches *batches, struct jit_worker_parts *parts)
 {
         struct jit_worker_file inputs = {.fd = -1}, lazy = {.fd = -1};
-        struct jit_worker_change change = {.replace = replace_by_answer, .context = batches};
         batches->next = 0;
-        int r = jit_worker_rewrite(parts->variant, &parts->inputs, false, &change, &inputs);
+        int r = jit_worker_rewrite(
+                parts->variant, &parts->inputs, false, replace_by_answer, batches, &inputs);
         if (r == 0 && parts->lazy.fd >= 0)
-                r = jit_worker_rewrite(parts->variant, &parts->lazy, true, &change, &lazy);
+                r = jit_worker_rewrite(
+                        parts->variant, &parts->lazy, true, replace_by_answer, batches, &lazy);
         if (r < 0) {
                 jit_worker_file_done(&inputs);
                 jit_worker_file_done(&lazy);

@@ -164,7 +164,7 @@ static void test_map(void)
                 "            16f0             16f0        8    16         "
                 "/proc/self/fd/-.lto.4(plain.c at 9208).o:(.text.g)\n"
                 "            1700             1700        8    16         "
-                "/proc/self/fd/9(libx.a(wide.o) (compiled)):(.text.h)\n"
+                "/proc/self/fd/-.lto.4(libx.a(wide.o) at 12000).o:(.text.h)\n"
                 "            1710             1710        8    16         "
                 "/proc/self/fd/9(libx.a(asm.o)):(.text)\n"
                 "            1720             1720        8    16         <internal>:(.plt)\n";

@@ -89,13 +89,16 @@ static void add_constructors(struct sample_image *image)
 {
         static const char announce[] =
                 "#include <stdio.h>\n"
-                "__attribute__((constructor)) static void say(void) { putchar(NAME); }\n";
+                "__attribute__((constructor)) static void say(void) { putchar(NAME); }\n"
+                "__attribute__((constructor(200))) static void first(void) { putchar(NAME - 32); "
+                "}\n"
+                "__attribute__((destructor)) static void end(void) { putchar(NAME); }\n";
         struct fmt_record *record = sample_record(image, FMT_OUTPUT_PIE);
         sample_module(image, record, "a.c", announce, "-DNAME=97", false);
         sample_native(image, record, "n.o", announce, "-DNAME=110")->has_constructors = true;
         sample_module(image, record, "b.c", announce, "-DNAME=98", false);
         sample_module(image, record, "main.c",
-                "#include <stdio.h>\nint main(void) { puts(\"\"); return 0; }\n", "", false);
+                "#include <stdio.h>\nint main(void) { putchar(124); return 0; }\n", "", false);
         sample_program(image, record, "bin/constructors", PROMISED);
 }
 
@@ -104,7 +107,7 @@ static void test_constructor_order(struct sample_image *image, struct jit_spawne
         struct session_harness harness;
         harness_open(&harness, image, spawner, "cache", NULL, NULL);
         _cleanup_free_ char *output = harness_ask_and_run(&harness, "bin/constructors");
-        EXPECT(strcmp(output, "anb\n") == 0);
+        EXPECT(strcmp(output, "ANBanb|bna") == 0);
         harness_close(&harness);
 }
 
