@@ -35,10 +35,12 @@ static int duplicate(const char *text, char **slot)
         return 0;
 }
 
+/* Why OPTION cannot be repeated. Paths of the build machine are nobody's business later. */
 static int native(struct jit_link_line *line, const char *option, const char *why)
 {
         _cleanup_free_ char *sentence = NULL;
-        if (asprintf(&sentence, "%s: %s", option, why) < 0)
+        size_t length = strchr(option, '/') ? strcspn(option, "=./") : strlen(option);
+        if (asprintf(&sentence, "%.*s: %s", (int)length, option, why) < 0)
                 return -ENOMEM;
         return fmt_strings_append(&line->native_reasons, sentence);
 }

@@ -50,6 +50,25 @@ $CXX main.o -L. -lone -o prog
 """, programs=("libone.so", "prog"))
 
 
+def test_a_library_that_calls_back_into_the_program(t):
+    """Not exported by any option: the linker sees that a library wants it."""
+    files = {"lib.c": "int callback(int);\nint run(int x) { return callback(x) + 1; }\n",
+             "main.c": "int run(int);\nint callback(int x) { return 3 * x; }\nint main(void) { return run(4); }\n"}
+    capture.check(t, files, "$CC -O2 -fPIC -c lib.c\n$CC -shared lib.o -o liblib.so\n"
+                  + link("main.c", link_flags="-L. -llib"), programs=("liblib.so", "prog"), expect=13)
+
+
+def test_variables_and_functions_of_a_library_have_one_address(t):
+    """Copy relocations and canonical function addresses need nothing of a stub but its symbols."""
+    files = {"lib.c": "int value[3] = {1, 2, 3};\nint *at = value;\nint fn(void) { return 4; }\nint (*fp)(void) = fn;\n",
+             "main.c": "extern int value[3], *at;\nint fn(void);\nextern int (*fp)(void);\n"
+                       "int main(void) { value[1] = 20; return at[1] + (at == value) + (fp == fn); }\n"}
+    for flags, link_flags in (("-O2 -fno-pie", "-no-pie"), ("-O2 -fPIE", "-pie"), ("-O2 -fPIC", "-no-pie")):
+        capture.check(t, files, "$CC -O2 -fPIC -c lib.c\n$CC -shared lib.o -o liblib.so\n"
+                      + link("main.c", flags=flags, link_flags=f"{link_flags} -L. -llib"),
+                      programs=("liblib.so", "prog"), expect=22, name=(flags + link_flags).replace(" ", ""))
+
+
 def test_weak_symbols_and_comdats(t):
     files = {
         "main.c": '#include <stdio.h>\n__attribute__((weak)) int level(void) { return 1; }\n'

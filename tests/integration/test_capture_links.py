@@ -229,6 +229,22 @@ def test_scripts_that_only_name_files_do_not(t):
     t.equal(project.lines("prog", "module"), ["main.o", "help.o"])
 
 
+def test_a_linker_that_speaks_another_language(t):
+    files = {**MAIN, "lib.c": "int lib(void){return 1;}\n",
+             "main.c": "int lib(void);int main(void){return lib()-1;}\n"}
+    for language in ("de_DE.UTF-8", "C"):
+        capture.write(t.scratch / language, files)
+        capture.build_captured(t, t.scratch / language, "$CC -c main.c lib.c\nar rcs lib.a lib.o\n$CC main.o lib.a -o prog",
+                               {"LC_ALL": language, "LANGUAGE": "de"})
+        t.equal(capture.portable(t, t.scratch / language), ["prog"])
+
+
+def test_reasons_name_no_path(t):
+    project = stays_native(t, MAIN, "ld --verbose | sed '1,/=====/d;/=====/,$d' > own.ld\n"
+                           + link_main("-Wl,--script=$PWD/own.ld"), "--script: linker scripts")
+    t.true(str(project.fat) not in project.show("prog"), project.show("prog"))
+
+
 def test_symbols_of_another_file_stay_native(t):
     stays_native(t, MAIN, "$CC -O2 -no-pie -fno-pie -c main.c\n$CC -no-pie main.o -o base\n"
                  "$CC -no-pie main.o -Wl,--just-symbols=base -Wl,-z,muldefs -o prog; rm base",

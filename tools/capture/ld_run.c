@@ -104,6 +104,7 @@ static int run_bfd(
         _cleanup_close_ int fd = memfd_create("map", 0); /* inherited by the linker */
         if (fd < 0)
                 return -errno;
+        setenv("LC_ALL", "C", 1); /* headings of the map are translated */
         int r = build(path, words, own ? NULL : "-Map=", fd, &command); /* its own map will do */
         if (r < 0)
                 return r;
