@@ -95,7 +95,7 @@ def wanted(top):
 def test_everything_survives(t):
     harness.need_root()
     top = rootfs(t, make_root_tree)
-    pack(t, top, t.scratch / "i.sqfs")
+    t.equal(pack(t, top, t.scratch / "i.sqfs").stderr, "", "messages")
     with plain_mount(t, t.scratch / "i.sqfs") as mnt:
         compare(t, wanted(top), tree(mnt))
         t.true(not (mnt / ".xaas").exists(), "an image without bitcode has no /.xaas")
@@ -144,6 +144,10 @@ def test_same_tree_same_bytes(t):
         image = t.scratch / "other.sqfs"
         pack(t, source, image)
         t.equal(image.read_bytes(), reference.read_bytes(), f"image of the {what}")
+    with open(t.scratch / "plain.tar", "rb") as stream:
+        t.true(not t.start([harness.binary("xaas"), "pack", "--quiet", "-", t.scratch / "stdin.sqfs"],
+                           stdin=stream).wait(60), "a tar on stdin")
+    t.equal((t.scratch / "stdin.sqfs").read_bytes(), reference.read_bytes(), "image of stdin")
     t.run(["taskset", "-c", str(min(os.sched_getaffinity(0))), harness.binary("xaas"), "pack", top,
            t.scratch / "one-core.sqfs"])
     t.equal((t.scratch / "one-core.sqfs").read_bytes(), reference.read_bytes(), "image by one core")
@@ -256,6 +260,11 @@ def test_sockets_are_named(t):
         listener.bind("s")
         os.chdir("/")
         t.contains(pack(t, top, t.scratch / "i.sqfs").stderr, "1 socket was left out")
+
+
+def test_no_mksquashfs(t):
+    done = pack(t, rootfs(t), t.scratch / "i.sqfs", env={"PATH": "/nowhere"}, expect=1)
+    t.contains(done.stderr, "install squashfs-tools")
 
 
 def test_replaces_in_one_step(t):

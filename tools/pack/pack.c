@@ -118,9 +118,10 @@ static int take_option(struct tool_line *line, int id, const char *value, struct
 static int parse(int argc, char **argv, struct pack *pack)
 {
         struct tool_line line = {.usage = "xaas pack [OPTIONS] ROOTFS IMAGE.sqfs",
-                .about = "Turns a root file system (a folder or a tar) into a squashfs image whose "
-                         "captured\n"
-                         "programs are stored as bitcode beside their generic ELF files.",
+                .about = "Turns a root file system (a folder, a tar, or - for a tar on stdin) into "
+                         "a squashfs\n"
+                         "image whose captured programs are stored as bitcode beside their generic "
+                         "ELF files.",
                 .options = options,
                 .argc = argc,
                 .argv = argv};
@@ -320,7 +321,8 @@ static int write_image(const struct pack *pack, const struct pack_programs *prog
         return r;
 }
 
-static int pack_tree(struct pack *pack, const struct pack_tree *tree, struct jit_spawner *spawner)
+static int pack_contents(
+        struct pack *pack, const struct pack_tree *tree, struct jit_spawner *spawner)
 {
         const struct pack_programs_options how = {.lean = pack->lean,
                 .keep_debug = pack->keep_debug,
@@ -369,7 +371,7 @@ static int run(struct pack *pack)
         if (r == 0)
                 r = choose_time(pack, tree);
         if (r == 0)
-                r = pack_tree(pack, tree, spawner);
+                r = pack_contents(pack, tree, spawner);
         jit_spawner_stop(spawner);
         return r;
 }

@@ -23,17 +23,23 @@ struct pack_image {
 
 /* ---- mksquashfs ---- */
 
-static void write_map(const char *file, uint32_t inside, uint32_t outside)
+static void write_line(const char *file, const char *line)
 {
-        char line[64];
         int fd = open(file, O_WRONLY | O_CLOEXEC);
 
-        int length = snprintf(line, sizeof line, "%u %u 1\n", inside, outside);
         if (fd >= 0) {
-                ssize_t ignored = write(fd, line, (size_t)length);
+                ssize_t ignored = write(fd, line, strlen(line));
                 (void)ignored;
                 close(fd);
         }
+}
+
+static void write_map(const char *file, uint32_t inside, uint32_t outside)
+{
+        char line[64];
+
+        snprintf(line, sizeof line, "%u %u 1", inside, outside);
+        write_line(file, line);
 }
 
 /* For a tar, mksquashfs 4.5 gives the root folder to whoever runs it (-root-uid and -root-gid are
@@ -46,16 +52,18 @@ static void become_root_owner(const struct pack_image_options *options)
         uint32_t user_now = geteuid();
         uint32_t group_now = getegid();
 
-        if ((owner == user_now && group == group_now) || unshare(CLONE_NEWUSER) < 0)
+        if (owner == user_now && group == group_now)
                 return;
-        int fd = open("/proc/self/setgroups", O_WRONLY | O_CLOEXEC);
-        if (fd >= 0) {
-                ssize_t ignored = write(fd, "deny", 4);
-                (void)ignored;
-                close(fd);
+        if (unshare(CLONE_NEWUSER) == 0) {
+                write_line("/proc/self/setgroups", "deny");
+                write_map("/proc/self/uid_map", owner, user_now);
+                write_map("/proc/self/gid_map", group, group_now);
         }
-        write_map("/proc/self/uid_map", owner, user_now);
-        write_map("/proc/self/gid_map", group, group_now);
+        if (geteuid() != owner || getegid() != group)
+                dprintf(2,
+                        "the root folder belongs to %u:%u in the image, not to %u:%u, since this "
+                        "system allows no user namespaces\n",
+                        user_now, group_now, owner, group);
 }
 
 static _Noreturn void run_mksquashfs(
@@ -74,14 +82,14 @@ static _Noreturn void run_mksquashfs(
         if (options->all_root)
                 argv[n++] = "-all-root";
         /* The numbers of descriptors from here on: 0 the stream, 1 and 2 messages, 3 the image. */
-        become_root_owner(options);
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        signal(SIGPIPE, SIG_DFL);
         if (dup2(stream, 0) < 0 || dup2(image->messages, 1) < 0 || dup2(image->messages, 2) < 0)
                 _exit(127);
         int file = pack_target_fd(image->target);
         if (file == 3 ? fcntl(3, F_SETFD, 0) < 0 : dup2(file, 3) < 0)
                 _exit(127);
+        become_root_owner(options);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGPIPE, SIG_DFL);
         /* For it and for nothing else: with a variable of the environment it clamps the times of
          * files; with options it would not. */
         setenv("SOURCE_DATE_EPOCH", epoch, 1);
@@ -111,7 +119,10 @@ static int start_mksquashfs(struct pack_image *image, const struct pack_image_op
         return r;
 }
 
-/* What it printed, on one line, without the one thing that it always has to say. */
+/* Names that are no UTF-8 make libarchive say so; mksquashfs takes names as they are. */
+#define HARMLESS "Unrecognised keyword \"hdrcharset\""
+
+/* What it printed, on one line. */
 static void read_messages(const struct pack_image *image, char *text, size_t size)
 {
         char all[4096];
@@ -122,10 +133,10 @@ static void read_messages(const struct pack_image *image, char *text, size_t siz
         text[0] = '\0';
         for (char *save = NULL, *line = strtok_r(all, "\n", &save); line;
                 line = strtok_r(NULL, "\n", &save)) {
-                if (strncmp(line, "Empty tar filename", 18) == 0 || used + 4 > size)
+                if (strncmp(line, HARMLESS, strlen(HARMLESS)) == 0 ||
+                        used + strlen(line) + 3 > size)
                         continue;
-                int put = snprintf(text + used, size - used, "%s%s", used ? "; " : "", line);
-                used += (size_t)put < size - used ? (size_t)put : size - used - 1;
+                used += (size_t)snprintf(text + used, size - used, "%s%s", used ? "; " : "", line);
         }
 }
 
@@ -143,9 +154,12 @@ static int wait_for_mksquashfs(struct pack_image *image)
                 if (errno != EINTR)
                         return -errno;
         image->child = 0;
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-                return 0;
         read_messages(image, messages, sizeof messages);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+                if (*messages)
+                        fmt_warning("%s: mksquashfs says: %s", image->path, messages);
+                return 0;
+        }
         if (WIFSIGNALED(status))
                 fmt_error("cannot write the image %s: mksquashfs was ended by signal %d%s%s; no "
                           "image "

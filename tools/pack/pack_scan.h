@@ -29,7 +29,7 @@ struct pack_file *pack_scan_find(const struct pack_scan *scan, const char *path)
 /* Walks the folder that tree->folder is, and PATH names. */
 int pack_scan_folder(struct pack_scan *scan, const char *path);
 
-/* Reads the tar at PATH to its end into tree->spool. */
+/* Reads the tar at PATH, "-" being stdin, to its end into tree->spool. */
 int pack_scan_tar(struct pack_scan *scan, const char *path);
 
 #endif

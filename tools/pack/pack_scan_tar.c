@@ -187,7 +187,8 @@ int pack_scan_tar(struct pack_scan *scan, const char *path)
         archive_read_support_filter_all(tar);
         archive_read_support_format_tar(tar);
         archive_read_support_format_gnutar(tar);
-        if (archive_read_open_filename(tar, path, READ_SIZE) != ARCHIVE_OK) {
+        const char *file = strcmp(path, "-") == 0 ? NULL : path;
+        if (archive_read_open_filename(tar, file, READ_SIZE) != ARCHIVE_OK) {
                 fmt_error("cannot read %s: %s; give a folder or a tar archive with the root file "
                           "system",
                         path, archive_error_string(tar));

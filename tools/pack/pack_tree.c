@@ -223,6 +223,8 @@ static int scan_path(struct pack_scan *scan, const char *path)
 {
         struct stat st;
 
+        if (strcmp(path, "-") == 0)
+                return pack_scan_tar(scan, path);
         if (stat(path, &st) < 0) {
                 fmt_error("cannot read %s: %m; give a folder or a tar archive with the root file "
                           "system",

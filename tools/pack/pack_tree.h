@@ -50,9 +50,9 @@ struct pack_tree {
         unsigned n_sockets;     /* passed over: a tar stream has no sockets */
 };
 
-/* PATH is a folder or a tar in any compression that libarchive reads. EXCLUDE: fnmatch patterns
- * over whole paths ('*' matches '/', a folder takes along what is in it), or NULL. Prints what is
- * wrong through fmt_error. */
+/* PATH is a folder, a tar in any compression that libarchive reads, or "-": a tar on stdin.
+ * EXCLUDE: fnmatch patterns over whole paths ('*' matches '/', a folder takes along what is in it),
+ * or NULL. Prints what is wrong through fmt_error. */
 int pack_tree_read(const char *path, char *const *exclude, struct pack_tree **ret);
 void pack_tree_free(struct pack_tree *tree);
 
