@@ -198,6 +198,17 @@ static int neutralise(LLVMModuleRef module, struct bodies *bodies, struct jit_bi
         return ret->required ? 0 : -ENOMEM;
 }
 
+/* What wants to open files when it is compiled or linked; there are none. */
+static const char *obstacle_in(LLVMModuleRef module)
+{
+        if (jit_bitcode_includes_files(module))
+                return "its assembly takes in other files (.incbin, .include), which are not there "
+                       "when it is compiled for a host";
+        if (jit_bitcode_names_library_files(module))
+                return "it asks the linker for a library by its path (#pragma comment(lib, …))";
+        return NULL;
+}
+
 int jit_bitcode_to_normal_form(
         LLVMModuleRef module, bool keep_debug, struct jit_bitcode_facts *ret, char **ret_reason)
 {
@@ -207,9 +218,9 @@ int jit_bitcode_to_normal_form(
         memset(ret, 0, sizeof(*ret));
         if (r < 0)
                 return r;
-        if (jit_bitcode_includes_files(module)) {
-                *ret_reason = strdup("its assembly takes in other files (.incbin, .include), which "
-                                     "are not there when it is compiled for a host");
+        const char *obstacle = obstacle_in(module);
+        if (obstacle) {
+                *ret_reason = strdup(obstacle);
                 return *ret_reason ? -EBADMSG : -ENOMEM;
         }
         r = neutralise(module, &bodies, ret);

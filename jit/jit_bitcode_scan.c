@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jit_bitcode_scan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* What every x86-64 has, or what does not depend on a feature. */
@@ -134,6 +135,35 @@ bool jit_bitcode_includes_files(LLVMModuleRef module)
                         return true;
         }
         return false;
+}
+
+/* The one string of a node such as !{!"m"}; NULL if it is something else. */
+static const char *string_in(LLVMValueRef node, unsigned *ret_size)
+{
+        LLVMValueRef operand = NULL;
+
+        if (!LLVMIsAMDNode(node) || LLVMGetMDNodeNumOperands(node) != 1)
+                return NULL;
+        LLVMGetMDNodeOperands(node, &operand);
+        return operand ? LLVMGetMDString(operand, ret_size) : NULL;
+}
+
+bool jit_bitcode_names_library_files(LLVMModuleRef module)
+{
+        static const char name[] = "llvm.dependent-libraries";
+        unsigned n = LLVMGetNamedMetadataNumOperands(module, name);
+        LLVMValueRef *nodes = calloc(n + 1, sizeof(LLVMValueRef));
+        bool found = !nodes;
+
+        if (nodes && n > 0)
+                LLVMGetNamedMetadataOperands(module, name, nodes);
+        for (unsigned i = 0; nodes && i < n; i++) {
+                unsigned size = 0;
+                const char *library = string_in(nodes[i], &size);
+                found = found || !library || memchr(library, '/', size);
+        }
+        free(nodes);
+        return found;
 }
 
 /* ---- wide vectors ---- */

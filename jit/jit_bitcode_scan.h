@@ -19,6 +19,10 @@ bool jit_bitcode_module_asm_needs_baseline(LLVMModuleRef module);
  * hides the words better finds nothing to open in the box. */
 bool jit_bitcode_includes_files(LLVMModuleRef module);
 
+/* Asks the linker for a library by its path (#pragma comment(lib, "/…")). By name they are only
+ * ignored: what the program was linked with is in its record. */
+bool jit_bitcode_names_library_files(LLVMModuleRef module);
+
 /* Takes, returns or passes to a call a vector of more than 128 bits (or one of bits): where such a
  * value travels depends on the CPU features of both sides, so both must keep those they were
  * compiled with. */

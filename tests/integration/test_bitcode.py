@@ -156,6 +156,14 @@ def test_assembly_cannot_take_in_files(t):
     t.equal(status, 0)
 
 
+def test_libraries_are_not_asked_for_by_path(t):
+    source = 'int f(void) { return 1; }\n#pragma comment(lib, "%s")\n'
+    answer = normalise(t, compile_module(t, source % "/etc/passwd"))
+    t.equal(answer.error, 74)
+    t.contains(answer.reason, "by its path")
+    t.equal(normalise(t, compile_module(t, source % "m")).error, 0, "error for a plain name")
+
+
 def test_nonsense_is_refused(t):
     for module in (b"", b"BC\xc0\xde", b"\x7fELF" + bytes(60), b"x" * 1000):
         status, _, answers = talk(["normalise"], [module])
