@@ -209,15 +209,15 @@ static int look_at(struct pack_programs *programs, const struct pack_name *name)
 {
         _cleanup_close_ int fd = -1;
         struct fmt_elf_facts facts = {0};
-        char magic[SELFMAG];
 
         if (archive_entry_size(name->file->meta) < (la_int64_t)sizeof(Elf64_Ehdr))
                 return 0;
-        int r = pack_file_open(programs->tree, name->file, &fd);
+        int r = pack_file_starts_with(programs->tree, name->file, ELFMAG, SELFMAG);
+        if (r <= 0)
+                return r;
+        r = pack_file_open(programs->tree, name->file, &fd);
         if (r < 0)
                 return r;
-        if (pread(fd, magic, sizeof magic, 0) != sizeof magic || memcmp(magic, ELFMAG, SELFMAG))
-                return 0;
         r = fmt_elf_read(fd, &facts);
         if (r < 0)
                 return r == -ENOMEM ? r : 0; /* no ELF that we know: an ordinary file */

@@ -188,10 +188,30 @@ static int put_file(struct pack_stream *stream, int fd, off_t size)
         return 0;
 }
 
-static int put_content(struct pack_stream *stream, const char *path, int fd, off_t size)
+/* The same of a file that lies in the spool, whose extents say where the holes are. */
+static int put_spooled(
+        struct pack_stream *stream, const struct pack_tree *tree, const struct pack_file *file)
 {
-        int r = put_file(stream, fd, size);
+        uint64_t size = (uint64_t)archive_entry_size(file->meta);
+        uint64_t at = 0;
+        int r = 0;
 
+        for (size_t i = 0; r == 0 && i < file->n_extents; i++) {
+                const struct pack_extent *extent = &file->extents[i];
+                if (extent->at < at)
+                        return -EBADMSG;
+                r = put_zeros(stream, extent->at - at);
+                if (r == 0)
+                        r = put_range(stream, tree->spool, (off_t)extent->spool,
+                                (off_t)(extent->spool + extent->length));
+                at = extent->at + extent->length;
+        }
+        return r < 0 ? r : put_zeros(stream, size - at);
+}
+
+/* What became of the data R says; a write error has been told already. */
+static int tell(const struct pack_stream *stream, const char *path, int r)
+{
         if (r == -ESTALE)
                 fmt_error("cannot pack %s: it changed while it was being packed; try again when "
                           "nobody writes to it",
@@ -219,6 +239,10 @@ static void free_entry(struct archive_entry **entry)
 static int add_data(struct pack_stream *stream, const struct pack_tree *tree,
         const struct pack_name *name, struct archive_entry *entry, int content)
 {
+        if (content < 0 && !name->file->source) {
+                int r = put_header(stream, entry, name->path);
+                return r < 0 ? r : tell(stream, name->path, put_spooled(stream, tree, name->file));
+        }
         _cleanup_close_ int opened = -1;
         struct stat st;
 
@@ -236,7 +260,7 @@ static int add_data(struct pack_stream *stream, const struct pack_tree *tree,
                 return -errno;
         archive_entry_set_size(entry, st.st_size);
         int r = put_header(stream, entry, name->path);
-        return r < 0 ? r : put_content(stream, name->path, content, st.st_size);
+        return r < 0 ? r : tell(stream, name->path, put_file(stream, content, st.st_size));
 }
 
 int pack_stream_add(
@@ -274,7 +298,9 @@ int pack_stream_add_own(struct pack_stream *stream, const char *path, unsigned m
         archive_entry_set_mtime(entry, (time_t)stream->time, 0);
         archive_entry_set_size(entry, st.st_size);
         int r = put_header(stream, entry, path);
-        return r < 0 || content < 0 ? r : put_content(stream, path, content, st.st_size);
+        if (r < 0 || content < 0)
+                return r;
+        return tell(stream, path, put_file(stream, content, st.st_size));
 }
 
 int pack_stream_close(struct pack_stream *stream, bool is_failed)

@@ -334,6 +334,34 @@ static int copy_extent(int from, const struct pack_extent *extent, int to)
         return 0;
 }
 
+int pack_file_starts_with(
+        const struct pack_tree *tree, const struct pack_file *file, const void *start, size_t size)
+{
+        _cleanup_close_ int opened = -1;
+        char seen[16];
+        int fd = tree->spool;
+        off_t at = 0;
+
+        if (size > sizeof seen || archive_entry_size(file->meta) < (la_int64_t)size)
+                return 0;
+        if (file->source) {
+                int r = open_source(tree, file, &opened);
+                if (r < 0)
+                        return r;
+                fd = opened;
+        } else {
+                /* Nothing that anybody looks for starts with a hole. */
+                if (file->n_extents == 0 || file->extents[0].at != 0 ||
+                        file->extents[0].length < size)
+                        return 0;
+                at = (off_t)file->extents[0].spool;
+        }
+        ssize_t got = pread(fd, seen, size, at);
+        if (got < 0)
+                return -errno;
+        return (size_t)got == size && memcmp(seen, start, size) == 0;
+}
+
 int pack_file_open(const struct pack_tree *tree, const struct pack_file *file, int *ret_fd)
 {
         if (file->source)

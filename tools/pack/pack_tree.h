@@ -67,8 +67,12 @@ const struct pack_name *pack_tree_find(const struct pack_tree *tree, const char 
 /* Whether the INDEXth name is the one that its file's data is stored under. */
 bool pack_tree_is_first(const struct pack_tree *tree, size_t index);
 
-/* A read-only descriptor of a regular file's bytes: the file itself, or a copy of what the tar
- * held. Negative errno. */
+/* Whether a regular file starts with the SIZE bytes of START (at most 16). Negative errno. */
+int pack_file_starts_with(
+        const struct pack_tree *tree, const struct pack_file *file, const void *start, size_t size);
+
+/* A read-only descriptor of a regular file's bytes: the file itself, or a copy in memory of what
+ * the tar held. Negative errno. */
 int pack_file_open(const struct pack_tree *tree, const struct pack_file *file, int *ret_fd);
 
 #endif
