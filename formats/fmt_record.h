@@ -82,8 +82,9 @@ struct fmt_recipe {
         char **needed;     /* DT_NEEDED in order, NULL-terminated; never NULL */
         char *rpath;       /* DT_RUNPATH or DT_RPATH, or NULL */
         bool rpath_is_old; /* DT_RPATH */
-        bool interposable; /* shared library whose symbols others may override: no import across
-                              modules */
+        bool interposable; /* no import across modules: a shared library whose symbols others may
+                            * override, or modules that assembly gives default versions (.symver
+                            * with "@@"), which LLVM 19 cannot import from */
         struct fmt_option *options;
         size_t n_options;
 };

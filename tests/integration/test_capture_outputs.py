@@ -164,6 +164,26 @@ $CC main.o -L. -lv -o prog
     t.contains(project.read_elf(project.new, "libv.so", "--dyn-syms"), "f@V1")
 
 
+def test_symver_in_a_program(t):
+    """A library linked statically brings its .symver; LLVM 19 cannot import from such a module."""
+    files = {
+        "lib.c": '__asm__(".symver loop_2,loop@@V2");\n__asm__(".symver loop_1,loop@V1");\n'
+                 "int loop_2(int x) { return x + 1; }\nint loop_1(int x) { return x + 9; }\nint other(int x) { return x + 2; }\n",
+        "main.c": "int loop_2(int), loop(int), other(int);\nint main(void) { return loop_2(1) * 10 + loop(2) + other(3); }\n",
+    }
+    capture.check(t, files, """
+$CC -O2 -c lib.c main.c
+ar rcs lib.a lib.o
+$CC main.o lib.a -o prog
+""", expect=28)
+    project = capture.check(t, files, """
+$CC -O2 -c lib.c main.c
+$LD -r lib.o -o part.o
+$CC main.o part.o -o prog
+""", expect=28, name="part")
+    t.contains(project.show("prog"), "interposable 1")
+
+
 def test_a_version_script_may_name_what_is_not_there(t):
     """GNU ld links it, ld.lld must be told to (facts on links, 11)."""
     files = {**LIBRARY, "lib.map": "V { global: open_one; open_two; state; nowhere; local: *; };\n"}

@@ -118,7 +118,8 @@ static int add_shape(struct ld_record *record, const struct fmt_elf_facts *facts
         struct fmt_recipe *recipe = &record->variant->recipe;
         recipe->kind = kind_of(record->line, facts);
         recipe->rpath_is_old = facts->rpath_is_old;
-        recipe->interposable = recipe->kind == FMT_OUTPUT_SHARED && !record->line->binds_symbols;
+        if (recipe->kind == FMT_OUTPUT_SHARED && !record->line->binds_symbols)
+                recipe->interposable = true;
         int r = copy_string(facts->interpreter, &recipe->interpreter);
         if (r == 0)
                 r = copy_string(facts->soname, &recipe->soname);

@@ -104,6 +104,8 @@ static int add_list(struct ld_record *record, const struct ld_object *object, bo
                 r = fmt_record_decode(json, size, &inner);
         if (r == 0 && inner->n_variants != 1)
                 r = -EBADMSG;
+        if (r == 0 && inner->variants[0].recipe.interposable)
+                record->variant->recipe.interposable = true;
         for (size_t i = 0; r == 0 && i < inner->variants[0].n_inputs; i++) {
                 const struct fmt_input *part = &inner->variants[0].inputs[i];
                 _cleanup_free_ void *data = NULL;
@@ -128,6 +130,15 @@ static int take_producer(struct ld_record *record, struct ld_object *object)
         return 0;
 }
 
+/* An import takes the .symver directives of its module along, but not what they name. */
+static int see_version(void *context, const char *name, bool defined)
+{
+        bool *found = context;
+        if (defined && strstr(name, "@@"))
+                *found = true;
+        return 0;
+}
+
 int ld_record_add_object(
         struct ld_record *record, const char *name, const void *data, size_t size, bool lazy)
 {
@@ -141,6 +152,10 @@ int ld_record_add_object(
         if (object.bitcode) {
                 take_producer(record, &object);
                 record->n_modules++;
+                r = ld_object_symbols(
+                        data, size, see_version, &record->variant->recipe.interposable);
+                if (r < 0)
+                        return r;
                 r = add_input(record, FMT_INPUT_MODULE, name, object.bitcode, object.bitcode_size,
                         &input);
                 if (r == 0)

@@ -106,7 +106,7 @@ static void print_recipe(const json_t *recipe)
         print_list("    needed:", json_object_get(recipe, "needed"));
         print_list("    link options:", json_object_get(recipe, "options"));
         if (is_set(recipe, "interposable"))
-                printf("    its symbols can be interposed: nothing is imported across modules\n");
+                printf("    nothing is imported from one module into another\n");
 }
 
 static void print_variant(const json_t *variant)
