@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -226,15 +227,39 @@ static int feed_job(
         return r < 0 ? r : jit_archive_end(steal_pointer(&writer));
 }
 
+/* Stubs are as much to decompress and to verify as modules are: two threads share it. */
+struct feeding {
+        struct jit_worker *worker;
+        const struct fmt_bundle *bundle;
+        const char *name;
+        int error;
+};
+
+static void *feed_job_in_thread(void *context)
+{
+        struct feeding *feeding = context;
+        feeding->error = feed_job(feeding->worker, feeding->bundle, &feeding->name);
+        return NULL;
+}
+
 int jit_worker_feed(
         struct jit_worker *worker, const struct fmt_bundle *bundle, const char **ret_name)
 {
+        struct feeding job = {.worker = worker, .bundle = bundle};
+        pthread_t thread;
         *ret_name = NULL;
-        int r = feed_job(worker, bundle, ret_name);
-        if (r == 0)
-                r = feed_inputs(worker, bundle, true, ret_name);
+        bool apart = pthread_create(&thread, NULL, feed_job_in_thread, &job) == 0;
+        if (!apart)
+                feed_job_in_thread(&job);
+        int r = feed_inputs(worker, bundle, true, ret_name);
         if (r == 0)
                 r = feed_inputs(worker, bundle, false, ret_name);
+        if (apart)
+                pthread_join(thread, NULL);
+        if (r == 0 && job.error < 0) {
+                r = job.error;
+                *ret_name = job.name;
+        }
         if (r < 0)
                 return r;
         return eventfd_write(worker->fds[JIT_WORKER_GO], 1) < 0 ? -errno : 0;

@@ -38,16 +38,22 @@ static int map(int fd, struct view *ret)
         return 0;
 }
 
-static int write_all(int fd, const char *data, size_t size)
+/* Most of a stub is zeros, which need no memory where they are not written. */
+static int write_sparse(int fd, const char *data, size_t size)
 {
-        while (size > 0) {
-                ssize_t n = write(fd, data, size);
+        static const char zeros[4096];
+        if (ftruncate(fd, (off_t)size) < 0)
+                return -errno;
+        for (size_t at = 0; at < size;) {
+                size_t length = size - at < sizeof zeros ? size - at : sizeof zeros;
+                if (memcmp(data + at, zeros, length) == 0) {
+                        at += length;
+                        continue;
+                }
+                ssize_t n = pwrite(fd, data + at, length, (off_t)at);
                 if (n < 0 && errno != EINTR)
                         return -errno;
-                if (n > 0) {
-                        data += n;
-                        size -= (size_t)n;
-                }
+                at += n > 0 ? (size_t)n : 0;
         }
         return 0;
 }
@@ -116,7 +122,7 @@ static int load_file(struct jit_worker_parts *parts, const struct jit_archive_me
                 return -EBADMSG;
         struct jit_worker_file *file = is_stub ? &parts->stubs[index] : &parts->files[index];
         int r = jit_worker_file_new(name, file);
-        return r < 0 ? r : write_all(file->fd, member->data, member->size);
+        return r < 0 ? r : write_sparse(file->fd, member->data, member->size);
 }
 
 static int load_job(struct jit_worker_parts *parts)
