@@ -25,7 +25,7 @@ void harness_open(struct session_harness *harness, struct sample_image *image,
         struct cache_options where = {.directory = folder};
         *harness = (struct session_harness){.image = image};
         EXPECT(cache_open(&where, &harness->cache) == 0);
-        EXPECT(jit_target_detect(target, false, &harness->target) == 0);
+        EXPECT(jit_target_detect(target, true, &harness->target) == 0);
         EXPECT(jit_session_new(options ? options : &defaults, spawner, harness->cache,
                        harness->target, image->bundle, image->manifest, &harness->session) == 0);
 }
