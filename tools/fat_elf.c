@@ -51,6 +51,63 @@ int fat_elf_strip(int fd, bool keep_debug, int *ret_fd)
         return 0;
 }
 
+/* The bundle that holds nothing but RECORD. */
+static int write_record(const struct fmt_record *record, int fd, uint64_t *ret_size)
+{
+        _cleanup_free_ char *json = NULL;
+        struct fmt_bundle_writer *writer;
+        struct fmt_digest root;
+        size_t size;
+
+        int r = fmt_record_encode(record, &json, &size);
+        if (r < 0)
+                return r;
+        r = fmt_bundle_writer_new(3, &writer);
+        if (r < 0)
+                return r;
+        r = fmt_bundle_add(writer, FMT_BLOB_MANIFEST, json, size, &root);
+        if (r == 0)
+                r = fmt_bundle_write(writer, &root, 1, fd, ret_size);
+        fmt_bundle_writer_free(writer);
+        return r;
+}
+
+static int add_section(int fd, int bundle, uint64_t size, int *ret_fd)
+{
+        _cleanup_close_ int out = memfd_create("elf", MFD_CLOEXEC);
+        struct fmt_source_fd part = {.fd = bundle, .size = size};
+        struct fmt_source source = fmt_source_of_fd(&part);
+        _cleanup_free_ char *data = malloc(size);
+
+        if (out < 0)
+                return -errno;
+        if (!data)
+                return -ENOMEM;
+        int r = source.read(source.context, data, size, 0);
+        if (r == 0)
+                r = fmt_elf_with_section(fd, FMT_RECORD_SECTION, data, size, out);
+        if (r < 0)
+                return r;
+        *ret_fd = steal_fd(&out);
+        return 0;
+}
+
+int fat_elf_explain(int fd, const char *reason, int *ret_fd)
+{
+        _cleanup_(fmt_record_freep) struct fmt_record *record = NULL;
+        _cleanup_close_ int bundle = memfd_create("record", MFD_CLOEXEC);
+        uint64_t size;
+
+        if (bundle < 0)
+                return -errno;
+        int r = fmt_record_new(&record);
+        if (r == 0)
+                r = fmt_strings_append(&record->kept_native, reason);
+        if (r == 0)
+                r = write_record(record, bundle, &size);
+        return r < 0 ? r : add_section(fd, bundle, size, ret_fd);
+}
+
 int fat_elf_digest(int fd, struct fmt_digest *ret)
 {
         struct fmt_digest_state *state;

@@ -23,6 +23,10 @@ void fat_elf_done(struct fat_elf *fat);
  * unless KEEP_DEBUG. */
 int fat_elf_strip(int fd, bool keep_debug, int *ret_fd);
 
+/* A memory file with the ELF of FD, which has no record, and one that only says why the program
+ * stays native. -EINVAL: REASON cannot stand in a record. */
+int fat_elf_explain(int fd, const char *reason, int *ret_fd);
+
 int fat_elf_digest(int fd, struct fmt_digest *ret);
 
 #endif

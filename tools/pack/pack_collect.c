@@ -9,7 +9,6 @@
 
 #include <search.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* About the size at which more gains little (110 KB over LAMMPS and HPCG came within 7 % of a
  * solid archive). */
@@ -377,51 +376,4 @@ int pack_programs_bundle(struct pack_programs *programs, int fd, uint64_t *ret_s
         fmt_manifest_free(all.manifest);
         fmt_bundle_writer_free(all.writer);
         return r;
-}
-
-/* ---- what stands in a program's place ---- */
-
-/* Whoever mounts a lean image with something else than xaasfs and starts a program of it gets a
- * shell that reads this. */
-static int lean_text(const struct pack_program *program, int *ret_fd)
-{
-        _cleanup_close_ int fd = memfd_create("lean", MFD_CLOEXEC);
-
-        if (fd < 0)
-                return -errno;
-        if (dprintf(fd,
-                    "# xaas portable object\n"
-                    "# %s is stored as bitcode only. Mount the image with `xaasfs IMAGE "
-                    "MOUNTPOINT`:\n"
-                    "# there this file is the program, compiled for the host when it is opened.\n"
-                    "exit 126\n",
-                    program->name->path) < 0)
-                return -EIO;
-        *ret_fd = steal_fd(&fd);
-        return 0;
-}
-
-int pack_program_content(
-        const struct pack_programs *programs, const struct pack_program *program, int *ret_fd)
-{
-        _cleanup_close_ int fat = -1;
-        _cleanup_close_ int packed = -1;
-        struct fmt_digest digest;
-
-        if (programs->options->lean && !program->native)
-                return lean_text(program, ret_fd);
-        /* An ordinary ELF keeps its debug information, and loses a record of no use. */
-        bool keep_debug = program->native || programs->options->keep_debug;
-        int r = pack_file_open(programs->tree, program->name->file, &fat);
-        if (r == 0)
-                r = fat_elf_strip(fat, keep_debug, &packed);
-        if (r == 0)
-                r = fat_elf_digest(packed, &digest);
-        if (r < 0)
-                return r;
-        /* The manifest names these bytes already. */
-        if (!program->native && !fmt_digest_equal(&digest, &program->elf))
-                return -ESTALE;
-        *ret_fd = steal_fd(&packed);
-        return 0;
 }
