@@ -17,10 +17,6 @@
 #define _cleanup_strings_ _cleanup_(free_strings)
 #define _cleanup_dir_ _cleanup_(close_dir)
 
-/* ld.lld must never throw away what it finds in the cache: a folder lives for one job. */
-static const char keep_all[] = "--thinlto-cache-policy=prune_after=0s:cache_size=0%:"
-                               "cache_size_bytes=0:cache_size_files=0";
-
 static void free_strings(char ***list)
 {
         fmt_strings_free(*list);
@@ -64,8 +60,6 @@ static int run_linker(const struct jit_worker_tools *tools, const struct jit_wor
                 .thinlto_cache = run->cache};
         int r = jit_recipe_command(variant, &paths, parts->job.tune, parts->job.features, run->opt,
                 parts->job.threads, &argv);
-        if (r == 0)
-                r = fmt_strings_append(&argv, keep_all);
         if (r == 0 && run->script)
                 r = fmt_strings_append(&argv, "-T");
         if (r == 0 && run->script)
