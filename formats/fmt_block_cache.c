@@ -12,15 +12,18 @@
  * two list operations only. */
 #define N_SHARDS 16
 #define N_BUCKETS 1024
+#define N_SPARE 16
 
 enum block_state { LOADING, READY, FAILED };
 
 struct fmt_cached_block {
         TAILQ_ENTRY(fmt_cached_block) by_use; /* READY and unpinned or pinned: always listed */
         LIST_ENTRY(fmt_cached_block) in_bucket;
+        struct fmt_block_cache *cache;
         struct shard *shard;
         uint64_t key;
         size_t size;
+        size_t capacity; /* bytes allocated: a whole block's, or exactly size */
         unsigned pins;
         enum block_state state;
         int error;
@@ -42,6 +45,11 @@ struct shard {
 
 struct fmt_block_cache {
         size_t block_size;
+        /* Buffers of evicted blocks, for the next ones: fresh memory has to be faulted in, and what
+         * one thread frees is not what the next one gets from malloc. */
+        pthread_mutex_t spare_lock;
+        void *spare[N_SPARE];
+        unsigned n_spare;
         struct shard shards[N_SHARDS];
 };
 
@@ -57,6 +65,7 @@ int fmt_block_cache_new(uint64_t limit, size_t block_size, struct fmt_block_cach
         if (cache == NULL)
                 return -ENOMEM;
         cache->block_size = block_size;
+        pthread_mutex_init(&cache->spare_lock, NULL);
         for (size_t i = 0; i < N_SHARDS; i++) {
                 struct shard *shard = &cache->shards[i];
                 pthread_mutex_init(&shard->lock, NULL);
@@ -70,9 +79,33 @@ int fmt_block_cache_new(uint64_t limit, size_t block_size, struct fmt_block_cach
         return 0;
 }
 
-static void free_block(struct fmt_cached_block *block)
+static void *take_buffer(struct fmt_block_cache *cache)
 {
-        free(block->data);
+        void *buffer = NULL;
+        pthread_mutex_lock(&cache->spare_lock);
+        if (cache->n_spare > 0)
+                buffer = cache->spare[--cache->n_spare];
+        pthread_mutex_unlock(&cache->spare_lock);
+        return buffer != NULL ? buffer : malloc(cache->block_size);
+}
+
+static void give_buffer(struct fmt_block_cache *cache, void *buffer)
+{
+        pthread_mutex_lock(&cache->spare_lock);
+        if (cache->n_spare < N_SPARE) {
+                cache->spare[cache->n_spare++] = buffer;
+                buffer = NULL;
+        }
+        pthread_mutex_unlock(&cache->spare_lock);
+        free(buffer);
+}
+
+static void free_block(struct fmt_block_cache *cache, struct fmt_cached_block *block)
+{
+        if (block->data != NULL && block->capacity == cache->block_size)
+                give_buffer(cache, block->data);
+        else
+                free(block->data);
         free(block);
 }
 
@@ -85,11 +118,14 @@ void fmt_block_cache_free(struct fmt_block_cache *cache)
                 struct fmt_cached_block *block;
                 while ((block = TAILQ_FIRST(&shard->by_use)) != NULL) {
                         TAILQ_REMOVE(&shard->by_use, block, by_use);
-                        free_block(block);
+                        free_block(cache, block);
                 }
                 pthread_cond_destroy(&shard->made);
                 pthread_mutex_destroy(&shard->lock);
         }
+        while (cache->n_spare > 0)
+                free(cache->spare[--cache->n_spare]);
+        pthread_mutex_destroy(&cache->spare_lock);
         free(cache);
 }
 
@@ -120,31 +156,37 @@ static void evict(struct shard *shard, struct use_list *ret_gone)
                         continue;
                 TAILQ_REMOVE(&shard->by_use, block, by_use);
                 LIST_REMOVE(block, in_bucket);
-                shard->bytes -= block->size;
+                shard->bytes -= block->capacity;
                 shard->counts.evictions++;
                 TAILQ_INSERT_TAIL(ret_gone, block, by_use);
         }
 }
 
-/* Without any lock: makes BLOCK's data, trimmed to what it holds. */
+/* Without any lock: makes BLOCK's data, in a buffer that is not much larger than it. */
 static int make(struct fmt_block_cache *cache, struct fmt_cached_block *block,
         fmt_block_maker *maker, void *context)
 {
-        block->data = malloc(cache->block_size);
+        block->data = take_buffer(cache);
+        block->capacity = cache->block_size;
         if (block->data == NULL)
                 return -ENOMEM;
         int error = maker(context, block->key, block->data, &block->size);
-        if (error == 0 && block->size < cache->block_size) {
-                char *trimmed = realloc(block->data, block->size > 0 ? block->size : 1);
-                if (trimmed != NULL)
-                        block->data = trimmed;
-        }
-        return error;
+        if (error < 0 || block->size > cache->block_size / 4 * 3)
+                return error;
+        char *exact = malloc(block->size > 0 ? block->size : 1);
+        if (exact == NULL)
+                return 0;
+        memcpy(exact, block->data, block->size);
+        give_buffer(cache, block->data);
+        block->data = exact;
+        block->capacity = block->size;
+        return 0;
 }
 
 /* Ends LOADING. Waiters of a failed block hold pins on it; the last of them frees it. */
 static void publish(struct fmt_cached_block *block, int error)
 {
+        struct fmt_block_cache *cache = block->cache;
         struct shard *shard = block->shard;
         struct use_list gone = TAILQ_HEAD_INITIALIZER(gone);
         pthread_mutex_lock(&shard->lock);
@@ -152,7 +194,7 @@ static void publish(struct fmt_cached_block *block, int error)
         shard->counts.makes++;
         if (error == 0) {
                 block->state = READY;
-                shard->bytes += block->size;
+                shard->bytes += block->capacity;
                 TAILQ_INSERT_HEAD(&shard->by_use, block, by_use);
                 evict(shard, &gone);
         } else {
@@ -165,7 +207,7 @@ static void publish(struct fmt_cached_block *block, int error)
         struct fmt_cached_block *next;
         for (struct fmt_cached_block *b = TAILQ_FIRST(&gone); b != NULL; b = next) {
                 next = TAILQ_NEXT(b, by_use);
-                free_block(b);
+                free_block(cache, b);
         }
 }
 
@@ -199,6 +241,7 @@ int fmt_block_cache_get(struct fmt_block_cache *cache, uint64_t key, fmt_block_m
                         pthread_mutex_unlock(&shard->lock);
                         return -ENOMEM;
                 }
+                block->cache = cache;
                 block->shard = shard;
                 block->key = key;
                 block->pins = 1;
@@ -222,7 +265,7 @@ void fmt_block_cache_put(struct fmt_cached_block *block)
         bool last_of_failed = --block->pins == 0 && block->state == FAILED;
         pthread_mutex_unlock(&shard->lock);
         if (last_of_failed)
-                free_block(block);
+                free_block(block->cache, block);
 }
 
 const void *fmt_cached_block_data(const struct fmt_cached_block *block, size_t *ret_size)

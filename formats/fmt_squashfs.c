@@ -5,6 +5,7 @@
 #include "fmt_decompress.h"
 #include "fmt_image_find.h"
 #include "fmt_log.h"
+#include "fmt_readahead.h"
 #include "fmt_squashfs_image.h"
 #include "fmt_squashfs_start.h"
 
@@ -14,6 +15,8 @@
 #include <sys/sysmacros.h>
 
 #define DEFAULT_CACHE_SIZE (UINT64_C(256) << 20)
+/* In a smaller one, blocks that were made ahead would push each other out. */
+#define LEAST_CACHE_FOR_READAHEAD (UINT64_C(64) << 20)
 #define MOST_LINKS 40 /* as path_resolution(7) */
 
 static void free_image(struct fmt_squashfs **image)
@@ -66,9 +69,14 @@ int fmt_squashfs_open(
                 options->libexec, &image->map, &image->map_size, &image->index);
         if (error < 0)
                 return error;
-        error = fmt_block_cache_new(
-                options->cache_size > 0 ? options->cache_size : DEFAULT_CACHE_SIZE,
-                image->index.header->block_size, &image->blocks);
+        const uint64_t cache_size =
+                options->cache_size > 0 ? options->cache_size : DEFAULT_CACHE_SIZE;
+        error = fmt_block_cache_new(cache_size, image->index.header->block_size, &image->blocks);
+        /* On one core there is nobody to read ahead. */
+        const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        if (error == 0 && cache_size >= LEAST_CACHE_FOR_READAHEAD && cores > 1)
+                error = fmt_readahead_new(&image->index, (unsigned)cores, fmt_squashfs_make_ahead,
+                        image, &image->readahead);
         if (error < 0)
                 return error;
         *ret = steal_pointer(&image);
@@ -79,6 +87,7 @@ void fmt_squashfs_free(struct fmt_squashfs *image)
 {
         if (image == NULL)
                 return;
+        fmt_readahead_free(image->readahead);
         fmt_block_cache_free(image->blocks);
         if (image->map != NULL)
                 munmap(image->map, image->map_size);

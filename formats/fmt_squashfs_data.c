@@ -2,6 +2,7 @@
 #include "fmt_cleanup.h"
 #include "fmt_decompress.h"
 #include "fmt_log.h"
+#include "fmt_readahead.h"
 #include "fmt_squashfs_image.h"
 
 #include <inttypes.h>
@@ -57,6 +58,16 @@ static int make_block(void *context, uint64_t key, void *buffer, size_t *ret_siz
                 error = -EIO;
         }
         return error;
+}
+
+void fmt_squashfs_make_ahead(void *context, const struct fmt_index_block *block)
+{
+        struct fmt_squashfs *image = context;
+        struct recipe recipe = {.image = image, .block = block};
+        struct fmt_cached_block *cached;
+        /* Whoever reads a damaged block is told then. */
+        if (fmt_block_cache_get(image->blocks, block->position, make_block, &recipe, &cached) == 0)
+                fmt_block_cache_put(cached);
 }
 
 static void add_piece(struct fmt_view *view, const void *data, size_t size)

@@ -16,7 +16,8 @@ struct fmt_squashfs {
         void *map; /* what index points into */
         size_t map_size;
         struct fmt_block_cache *blocks;
-        atomic_uint complaints; /* damaged blocks that were reported */
+        struct fmt_readahead *readahead; /* NULL: the cache is too small for it */
+        atomic_uint complaints;          /* damaged blocks that were reported */
 };
 
 /* The inode's record, or NULL if there is no such number. */
@@ -27,5 +28,8 @@ static inline const struct fmt_index_inode *fmt_squashfs_inode(
                 return NULL;
         return &image->index.inodes[inode - 1];
 }
+
+/* For fmt_readahead.h: CONTEXT is the image. */
+void fmt_squashfs_make_ahead(void *context, const struct fmt_index_block *block);
 
 #endif

@@ -75,6 +75,8 @@ int main(int argc, char **argv)
         fmt_log_setup("xaasfs", FMT_LOG_INFO);
         if (fs_options_parse(argc, argv, &options) < 0)
                 return 2;
+        if (options.debug)
+                fmt_log_setup("xaasfs", FMT_LOG_DEBUG);
         int status = 0;
         if (options.help)
                 fputs(fs_usage, stdout);
