@@ -197,8 +197,8 @@ struct fmt_record *sample_record(struct sample_image *image, enum fmt_output_kin
         return record;
 }
 
-struct fmt_input *sample_module(struct sample_image *image, struct fmt_record *record,
-        const char *name, const char *source, const char *flags, bool keep)
+void *sample_bitcode(struct sample_image *image, const char *source, const char *flags, bool keep,
+        size_t *ret_size)
 {
         _cleanup_free_ char *c = print("%s/module.c", image->folder);
         _cleanup_free_ char *bitcode = print("%s/module.bc", image->folder);
@@ -211,7 +211,15 @@ struct fmt_input *sample_module(struct sample_image *image, struct fmt_record *r
                       "sed -E 's/ \"(target-cpu|tune-cpu|target-features)\"=\"[^\"]*\"//g' | "
                       "opt-19 -module-summary -module-hash -o module.bc",
                         image->folder, flags);
-        return add_file(image, record, FMT_INPUT_MODULE, name, bitcode);
+        return slurp(bitcode, ret_size);
+}
+
+struct fmt_input *sample_module(struct sample_image *image, struct fmt_record *record,
+        const char *name, const char *source, const char *flags, bool keep)
+{
+        size_t size;
+        _cleanup_free_ void *data = sample_bitcode(image, source, flags, keep, &size);
+        return sample_bytes(image, record, name, data, size);
 }
 
 struct fmt_input *sample_native(struct sample_image *image, struct fmt_record *record,

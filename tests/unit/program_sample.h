@@ -30,6 +30,9 @@ struct fmt_record *sample_record(struct sample_image *image, enum fmt_output_kin
  * that name a CPU are taken out unless KEEP. */
 struct fmt_input *sample_module(struct sample_image *image, struct fmt_record *record,
         const char *name, const char *source, const char *flags, bool keep);
+/* The bitcode alone; the caller frees it. */
+void *sample_bitcode(struct sample_image *image, const char *source, const char *flags, bool keep,
+        size_t *ret_size);
 /* The same as a native object. */
 struct fmt_input *sample_native(struct sample_image *image, struct fmt_record *record,
         const char *name, const char *source, const char *flags);
