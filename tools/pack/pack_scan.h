@@ -11,6 +11,7 @@ struct pack_scan {
         char *const *exclude;
         void *by_path;  /* tsearch: struct pack_name, excluded ones too */
         void *by_inode; /* tsearch: files of a folder that have several names */
+        unsigned layer; /* of a container image, from 1 on; 0: there are none */
 };
 
 /* PATH as someone wrote it ("./a//b/") the way a tree has it ("a/b"; "" for the root). -EINVAL
@@ -26,10 +27,21 @@ int pack_scan_name(struct pack_scan *scan, const char *path, struct pack_file *f
 /* The file at PATH so far, or NULL. */
 struct pack_file *pack_scan_find(const struct pack_scan *scan, const char *path);
 
+/* ".wh.NAME" in a layer takes NAME out that earlier layers brought, ".wh..wh..opq" all that they
+ * have in its folder. True if PATH is one of these. */
+bool pack_scan_whiteout(struct pack_scan *scan, const char *path);
+
 /* Walks the folder that tree->folder is, and PATH names. */
 int pack_scan_folder(struct pack_scan *scan, const char *path);
 
 /* Reads the tar at PATH, "-" being stdin, to its end into tree->spool. */
 int pack_scan_tar(struct pack_scan *scan, const char *path);
+
+/* The same for an archive that is open already; NAME is for messages. */
+struct archive;
+int pack_scan_archive(struct pack_scan *scan, struct archive *tar, const char *name);
+
+/* A reader for tars in any compression; NULL without memory. */
+struct archive *pack_scan_new_archive(void);
 
 #endif

@@ -114,6 +114,8 @@ static int add(struct pack_scan *scan, struct archive *tar, struct archive_entry
         int r = pack_path_normalise(archive_entry_pathname(read), &path);
         if (r < 0)
                 return r;
+        if (scan->layer > 0 && pack_scan_whiteout(scan, path))
+                return 0;
         if (*path && archive_entry_hardlink(read))
                 return add_link(scan, path, archive_entry_hardlink(read));
         if (*path == '\0' && archive_entry_filetype(read) != AE_IFDIR)
@@ -162,38 +164,37 @@ static int read_entries(struct pack_scan *scan, struct archive *tar, const char 
         return -EBADMSG;
 }
 
-/* What `docker save` and OCI tools write holds layers as files: packing it would give an image of
- * the archive and not of the system in it. */
-static int check_kind(const struct pack_scan *scan, const char *path)
+struct archive *pack_scan_new_archive(void)
 {
-        if (!pack_scan_find(scan, "oci-layout") &&
-                !(pack_scan_find(scan, "manifest.json") && !pack_scan_find(scan, "usr")))
-                return 0;
-        fmt_error("%s holds the layers of a container image, not a root file system; unpack it "
-                  "first, for example with `podman create` and `podman export`",
-                path);
-        return -EINVAL;
+        struct archive *tar = archive_read_new();
+
+        if (tar) {
+                archive_read_support_filter_all(tar);
+                archive_read_support_format_tar(tar);
+                archive_read_support_format_gnutar(tar);
+        }
+        return tar;
+}
+
+int pack_scan_archive(struct pack_scan *scan, struct archive *tar, const char *name)
+{
+        int r = scan->tree->spool < 0 ? open_spool(&scan->tree->spool) : 0;
+
+        return r < 0 ? r : read_entries(scan, tar, name);
 }
 
 int pack_scan_tar(struct pack_scan *scan, const char *path)
 {
-        _cleanup_(free_archive) struct archive *tar = archive_read_new();
+        _cleanup_(free_archive) struct archive *tar = pack_scan_new_archive();
+        const char *file = strcmp(path, "-") == 0 ? NULL : path;
 
         if (!tar)
                 return -ENOMEM;
-        int r = open_spool(&scan->tree->spool);
-        if (r < 0)
-                return r;
-        archive_read_support_filter_all(tar);
-        archive_read_support_format_tar(tar);
-        archive_read_support_format_gnutar(tar);
-        const char *file = strcmp(path, "-") == 0 ? NULL : path;
         if (archive_read_open_filename(tar, file, READ_SIZE) != ARCHIVE_OK) {
                 fmt_error("cannot read %s: %s; give a folder or a tar archive with the root file "
                           "system",
                         path, archive_error_string(tar));
                 return -EINVAL;
         }
-        r = read_entries(scan, tar, path);
-        return r < 0 ? r : check_kind(scan, path);
+        return pack_scan_archive(scan, tar, path);
 }

@@ -2,6 +2,7 @@
 #include "pack_tree.h"
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
+#include "pack_layers.h"
 #include "pack_scan.h"
 
 #include <archive_entry.h>
@@ -78,7 +79,7 @@ struct pack_file *pack_scan_find(const struct pack_scan *scan, const char *path)
 {
         struct pack_name *name = find_name(scan, path);
 
-        return name ? name->file : NULL;
+        return name && !name->removed ? name->file : NULL;
 }
 
 /* The array grows when its count is a power of two. */
@@ -95,17 +96,59 @@ static int append_name(struct pack_tree *tree, struct pack_name *name)
         return 0;
 }
 
+/* What earlier layers have below PATH (or at all, if it is empty). */
+static void remove_below(struct pack_scan *scan, const char *path)
+{
+        size_t length = strlen(path);
+
+        for (size_t i = 0; i < scan->tree->n_names; i++) {
+                struct pack_name *name = scan->tree->names[i];
+                if (name->layer < scan->layer && strncmp(name->path, path, length) == 0 &&
+                        (length == 0 || name->path[length] == '/'))
+                        name->removed = true;
+        }
+}
+
+bool pack_scan_whiteout(struct pack_scan *scan, const char *path)
+{
+        const char *slash = strrchr(path, '/');
+        const char *base = slash ? slash + 1 : path;
+        _cleanup_free_ char *target = NULL;
+
+        if (strncmp(base, ".wh.", 4) != 0)
+                return false;
+        bool all = strcmp(base, ".wh..wh..opq") == 0;
+        if (asprintf(&target, "%.*s%s", (int)(all && slash ? slash - path : base - path), path,
+                    all ? "" : base + 4) < 0)
+                return true;
+        struct pack_name *name = all ? NULL : find_name(scan, target);
+        if (name && name->layer < scan->layer)
+                name->removed = true;
+        remove_below(scan, target);
+        return true;
+}
+
+static int rename_file(struct pack_scan *scan, struct pack_name *name, struct pack_file *file)
+{
+        /* A folder of an earlier layer that is no folder any more takes its files along. */
+        if (name->layer < scan->layer && archive_entry_filetype(file->meta) != AE_IFDIR)
+                remove_below(scan, name->path);
+        name->file = file;
+        name->removed = false;
+        name->layer = scan->layer;
+        return 0;
+}
+
 int pack_scan_name(struct pack_scan *scan, const char *path, struct pack_file *file)
 {
         struct pack_name *name = find_name(scan, path);
 
-        if (name) {
-                name->file = file;
-                return 0;
-        }
+        if (name)
+                return rename_file(scan, name, file);
         name = calloc(1, sizeof *name);
         if (!name)
                 return -ENOMEM;
+        name->layer = scan->layer;
         name->path = strdup(path);
         name->file = file;
         name->excluded = is_excluded(scan->exclude, path);
@@ -131,12 +174,12 @@ static int compare_names(const void *a, const void *b)
         return strcmp((*(struct pack_name *const *)a)->path, (*(struct pack_name *const *)b)->path);
 }
 
-static void drop_excluded(struct pack_tree *tree)
+static void drop_unwanted(struct pack_tree *tree)
 {
         size_t kept = 0;
 
         for (size_t i = 0; i < tree->n_names; i++)
-                if (tree->names[i]->excluded)
+                if (tree->names[i]->excluded || tree->names[i]->removed)
                         name_free(tree->names[i]);
                 else
                         tree->names[kept++] = tree->names[i];
@@ -166,8 +209,9 @@ static int check_parents(struct pack_scan *scan, const char *path)
         for (char *slash = strrchr(parent, '/'); slash; slash = strrchr(parent, '/')) {
                 *slash = '\0';
                 struct pack_name *name = find_name(scan, parent);
-                if (!name || name->excluded) {
-                        int r = name ? 0 : make_folder(scan, parent);
+                if (!name || name->removed || name->excluded) {
+                        bool missing = !name || name->removed;
+                        int r = missing ? make_folder(scan, parent) : 0;
                         if (r < 0)
                                 return r;
                 } else if (archive_entry_filetype(name->file->meta) != AE_IFDIR) {
@@ -188,11 +232,12 @@ static int finish(struct pack_scan *scan)
         size_t given = tree->n_names;
 
         for (size_t i = 0; i < given; i++) {
-                int r = tree->names[i]->excluded ? 0 : check_parents(scan, tree->names[i]->path);
+                const struct pack_name *name = tree->names[i];
+                int r = name->excluded || name->removed ? 0 : check_parents(scan, name->path);
                 if (r < 0)
                         return r;
         }
-        drop_excluded(tree);
+        drop_unwanted(tree);
         if (tree->n_names > 0)
                 qsort(tree->names, tree->n_names, sizeof(struct pack_name *), compare_names);
         tree->newest = tree->root ? archive_entry_mtime(tree->root->meta) : 0;
@@ -241,20 +286,50 @@ static int scan_path(struct pack_scan *scan, const char *path)
         return pack_scan_folder(scan, path);
 }
 
-int pack_tree_read(const char *path, char *const *exclude, struct pack_tree **ret)
+static struct pack_tree *tree_new(void)
 {
-        _cleanup_(pack_tree_freep) struct pack_tree *tree = calloc(1, sizeof *tree);
+        struct pack_tree *tree = calloc(1, sizeof *tree);
+
+        if (tree)
+                tree->folder = tree->spool = -1;
+        return tree;
+}
+
+static void scan_done(struct pack_scan *scan)
+{
+        tdestroy(scan->by_path, keep);
+        tdestroy(scan->by_inode, keep);
+}
+
+/* What was read is a container image: its layers, one over the other, are the root file system. */
+static int read_layers(struct pack_scan *image, char *const *exclude, struct pack_tree **ret)
+{
+        _cleanup_(pack_tree_freep) struct pack_tree *tree = tree_new();
         struct pack_scan scan = {.tree = tree, .exclude = exclude};
 
-        if (!tree)
-                return -ENOMEM;
-        tree->folder = tree->spool = -1;
-        int r = scan_path(&scan, path);
+        int r = tree ? pack_layers_read(image, &scan) : -ENOMEM;
         if (r == 0)
                 r = finish(&scan);
-        tdestroy(scan.by_path, keep);
-        tdestroy(scan.by_inode, keep);
+        scan_done(&scan);
         if (r < 0)
+                return r;
+        *ret = steal_pointer(&tree);
+        return 0;
+}
+
+int pack_tree_read(const char *path, char *const *exclude, struct pack_tree **ret)
+{
+        _cleanup_(pack_tree_freep) struct pack_tree *tree = tree_new();
+        struct pack_scan scan = {.tree = tree, .exclude = exclude};
+
+        int r = tree ? scan_path(&scan, path) : -ENOMEM;
+        bool layered = r == 0 && pack_layers_present(&scan);
+        if (layered)
+                r = read_layers(&scan, exclude, ret);
+        else if (r == 0)
+                r = finish(&scan);
+        scan_done(&scan);
+        if (r < 0 || layered)
                 return r;
         *ret = steal_pointer(&tree);
         return 0;

@@ -35,7 +35,9 @@ struct pack_file {
 struct pack_name {
         char *path; /* relative, no empty, "." and ".." components */
         struct pack_file *file;
-        bool excluded; /* while reading; later there are none */
+        bool excluded; /* while reading; later there are none of these */
+        bool removed;  /* by a later layer of a container image */
+        unsigned layer;
 };
 
 struct pack_tree {
@@ -50,7 +52,8 @@ struct pack_tree {
         unsigned n_sockets;     /* passed over: a tar stream has no sockets */
 };
 
-/* PATH is a folder, a tar in any compression that libarchive reads, or "-": a tar on stdin.
+/* PATH is a folder, a tar in any compression that libarchive reads, or "-": a tar on stdin. Either
+ * may be a container image (OCI layout, docker archive), whose layers are then put together.
  * EXCLUDE: fnmatch patterns over whole paths ('*' matches '/', a folder takes along what is in it),
  * or NULL. Prints what is wrong through fmt_error. */
 int pack_tree_read(const char *path, char *const *exclude, struct pack_tree **ret);
