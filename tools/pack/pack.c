@@ -118,10 +118,11 @@ static int take_option(struct tool_line *line, int id, const char *value, struct
 static int parse(int argc, char **argv, struct pack *pack)
 {
         struct tool_line line = {.usage = "xaas pack [OPTIONS] ROOTFS IMAGE.sqfs",
-                .about = "Turns a root file system (a folder, a tar, or - for a tar on stdin) into "
-                         "a squashfs\n"
-                         "image whose captured programs are stored as bitcode beside their generic "
-                         "ELF files.",
+                .about = "Turns a root file system into a squashfs image whose captured programs "
+                         "are stored as\n"
+                         "bitcode beside their generic ELF files. ROOTFS is a folder, a tar, a "
+                         "container image\n"
+                         "(OCI layout, docker archive), or - for a tar on stdin.",
                 .options = options,
                 .argc = argc,
                 .argv = argv};
