@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -33,12 +34,14 @@ struct asking {
         const char *path;
         struct harness_answer answer;
         pthread_t thread;
+        atomic_bool is_answered;
 };
 
 static void *ask_in_thread(void *context)
 {
         struct asking *asking = context;
         harness_ask(asking->harness, asking->path, &asking->answer);
+        atomic_store(&asking->is_answered, true);
         return NULL;
 }
 
@@ -58,22 +61,51 @@ static bool speaks_of(const char *process, const char *folder)
                memmem(text, (size_t)n, folder, strlen(folder));
 }
 
-/* Waits for the worker of HARNESS and returns its process id; 0 if there is none and not WAIT. */
-static pid_t find_worker(struct session_harness *harness, bool wait)
+/* The worker of HARNESS, or 0. */
+static pid_t find_worker(struct session_harness *harness)
 {
-        do {
-                DIR *processes = opendir("/proc");
-                pid_t found = 0;
-                for (struct dirent *entry; !found && (entry = readdir(processes));)
-                        if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
-                                speaks_of(entry->d_name, harness->image->folder))
-                                found = (pid_t)atoi(entry->d_name);
-                closedir(processes);
-                if (found)
-                        return found;
-                usleep(1000);
-        } while (wait);
-        return 0;
+        DIR *processes = opendir("/proc");
+        pid_t found = 0;
+        for (struct dirent *entry; !found && (entry = readdir(processes));)
+                if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
+                        speaks_of(entry->d_name, harness->image->folder))
+                        found = (pid_t)atoi(entry->d_name);
+        closedir(processes);
+        return found;
+}
+
+static bool is_stopped(pid_t pid)
+{
+        char path[64], state = 0;
+        snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+        _cleanup_fclose_ FILE *file = fopen(path, "re");
+        return file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1 && state == 'T';
+}
+
+/* Asks for bin/hello and stops its worker in the middle of it. A worker may be quicker than we
+ * are: then it is tried again. */
+static pid_t ask_and_stop_worker(struct session_harness *harness, struct asking *asking)
+{
+        for (int attempts = 0; attempts < 100; attempts++) {
+                uint64_t freed;
+                start_asking(asking, harness, "bin/hello");
+                while (!atomic_load(&asking->is_answered)) {
+                        pid_t pid = find_worker(harness);
+                        if (pid == 0 || kill(pid, SIGSTOP) < 0)
+                                continue;
+                        for (int i = 0; i < 1000 && !atomic_load(&asking->is_answered); i++) {
+                                if (is_stopped(pid))
+                                        return pid;
+                                usleep(1000);
+                        }
+                }
+                pthread_join(asking->thread, NULL);
+                EXPECT(asking->answer.error == 0);
+                harness_answer_done(&asking->answer);
+                EXPECT(cache_clear(harness->cache, true, &freed) == 0);
+        }
+        fprintf(stderr, "no worker could be caught at work\n");
+        exit(1);
 }
 
 static void expect_recovery(struct sample_image *image, struct jit_spawner *spawner)
@@ -92,8 +124,7 @@ static void test_killed(struct sample_image *image, struct jit_spawner *spawner)
         struct session_harness harness;
         struct asking asking;
         harness_open(&harness, image, spawner, "cache", NULL, NULL);
-        start_asking(&asking, &harness, "bin/hello");
-        kill(find_worker(&harness, true), SIGKILL);
+        kill(ask_and_stop_worker(&harness, &asking), SIGKILL);
         pthread_join(asking.thread, NULL);
         EXPECT(asking.answer.error == -ENOMEM && strstr(asking.answer.reason, "killed"));
         EXPECT(harness_count_files(&harness, "objects") == 0);
@@ -107,7 +138,7 @@ static void test_killed(struct sample_image *image, struct jit_spawner *spawner)
         jit_program_free(program);
         harness_answer_done(&asking.answer);
         harness_close(&harness);
-        EXPECT(find_worker(&harness, false) == 0);
+        EXPECT(find_worker(&harness) == 0);
         expect_recovery(image, spawner);
 }
 
@@ -115,15 +146,14 @@ static void test_hanging(struct sample_image *image, struct jit_spawner *spawner
 {
         struct session_harness harness;
         struct asking asking;
-        struct jit_options options = {.deadline_s = 1};
+        struct jit_options options = {.deadline_s = 2};
         harness_open(&harness, image, spawner, "cache", NULL, &options);
-        start_asking(&asking, &harness, "bin/hello");
-        kill(find_worker(&harness, true), SIGSTOP);
+        ask_and_stop_worker(&harness, &asking);
         pthread_join(asking.thread, NULL);
         EXPECT(asking.answer.error == -ETIMEDOUT && strstr(asking.answer.reason, "deadline"));
         harness_answer_done(&asking.answer);
         harness_close(&harness);
-        EXPECT(find_worker(&harness, false) == 0);
+        EXPECT(find_worker(&harness) == 0);
         expect_recovery(image, spawner);
 }
 
@@ -133,8 +163,7 @@ static void test_called_off(struct sample_image *image, struct jit_spawner *spaw
         struct asking running, queued;
         struct jit_options options = {.workers = 1};
         harness_open(&harness, image, spawner, "cache", NULL, &options);
-        start_asking(&running, &harness, "bin/hello");
-        kill(find_worker(&harness, true), SIGSTOP);
+        ask_and_stop_worker(&harness, &running);
         start_asking(&queued, &harness, "bin/other");
         struct jit_program *program = harness_load(&harness, "bin/other");
         while (jit_session_state(harness.session, program, NULL) != JIT_RUNNING)
@@ -147,7 +176,7 @@ static void test_called_off(struct sample_image *image, struct jit_spawner *spaw
         harness_answer_done(&running.answer);
         harness_answer_done(&queued.answer);
         EXPECT(harness_count_files(&harness, "jobs") == 0);
-        EXPECT(find_worker(&harness, false) == 0);
+        EXPECT(find_worker(&harness) == 0);
         jit_target_free(harness.target);
         cache_close(harness.cache);
         expect_recovery(image, spawner);
