@@ -55,6 +55,10 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t inode, const char *name, size_t size
                 reply_value(req, text, error < 0 ? error : (ssize_t)strlen(text), size);
                 return;
         }
+        if (!fs->any_xattrs) {
+                fuse_reply_err(req, ENODATA);
+                return;
+        }
         _cleanup_free_ char *value = malloc(ENOUGH);
         reply_value(req, value,
                 value == NULL
