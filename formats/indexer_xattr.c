@@ -3,6 +3,31 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* libsquashfuse takes trusted.* for security.* and the other way round (0.1.105), so the prefix is
+ * put in front here: squashfs 4.0 numbers them so. */
+static const char *const prefixes[] = {
+        [SQUASHFS_XATTR_USER] = "user.",
+        [SQUASHFS_XATTR_TRUSTED] = "trusted.",
+        [SQUASHFS_XATTR_SECURITY] = "security.",
+};
+
+/* The whole name, into FMT_INDEX_NAME_MAX bytes at NAME. */
+static int read_name(sqfs_xattr *xattr, char *name, size_t *ret_size)
+{
+        if (xattr->type >= sizeof prefixes / sizeof prefixes[0])
+                return -EBADMSG;
+        const size_t prefix_size = strlen(prefixes[xattr->type]);
+        const size_t size = prefix_size + xattr->entry.size;
+        if (size > FMT_INDEX_NAME_MAX)
+                return -EBADMSG;
+        memcpy(name, prefixes[xattr->type], prefix_size);
+        if (sqfs_xattr_name(xattr, name + prefix_size, false) != SQFS_OK)
+                return -EBADMSG;
+        *ret_size = size;
+        return 0;
+}
 
 static int add_xattr(sqfs_xattr *xattr, struct indexer_parts *parts)
 {
@@ -11,14 +36,16 @@ static int add_xattr(sqfs_xattr *xattr, struct indexer_parts *parts)
         size_t value_size = 0;
         if (sqfs_xattr_read(xattr) != SQFS_OK)
                 return -EBADMSG;
-        const size_t name_size = sqfs_xattr_name_size(xattr);
-        if (name_size > FMT_INDEX_NAME_MAX || sqfs_xattr_name(xattr, name, true) != SQFS_OK ||
-                sqfs_xattr_value_size(xattr, &value_size) != SQFS_OK ||
+        size_t name_size;
+        int error = read_name(xattr, name, &name_size);
+        if (error < 0)
+                return error;
+        if (sqfs_xattr_value_size(xattr, &value_size) != SQFS_OK ||
                 value_size > FMT_INDEX_VALUE_MAX)
                 return -EBADMSG;
         record.name_size = (uint32_t)name_size;
         record.value_size = (uint32_t)value_size;
-        int error = indexer_text(parts, name, name_size, &record.name);
+        error = indexer_text(parts, name, name_size, &record.name);
         if (error == 0)
                 error = indexer_text(parts, NULL, value_size, &record.value);
         if (error < 0)

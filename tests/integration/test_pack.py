@@ -104,6 +104,19 @@ def test_everything_survives(t):
         t.true(os.stat(mnt / "lib/sparse").st_blocks * 512 < 1 << 20, "the sparse file was filled")
 
 
+def test_everything_survives_xaasfs(t):
+    harness.need_root()
+    harness.need_fuse()
+    top = rootfs(t, make_root_tree)
+    pack(t, top, t.scratch / "i.sqfs")
+    with t.mount(t.scratch / "i.sqfs") as mnt:
+        seen = tree(mnt)
+        for path, entry in seen.items():
+            entry["xattrs"] = {name: value for name, value in entry["xattrs"].items()
+                               if not name.startswith("user.xaasfs.")}
+        compare(t, wanted(top), seen)
+
+
 def test_user_packs_what_is_his(t):
     top = rootfs(t)
     as_user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]

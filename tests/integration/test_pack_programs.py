@@ -69,6 +69,43 @@ def test_baseline(t):
         t.equal(describe(mnt / ".xaas")["mode"], "dr-xr-xr-x", "its folder")
 
 
+def captured_rootfs(t, fat):
+    """A program and a library of it, built through capture."""
+    root = t.scratch / "captured"
+    (fat.folder / "main.c").write_text(MAIN)
+    (fat.folder / "work.c").write_text(WORK)
+    for folder in ("bin", "lib"):
+        (root / folder).mkdir(parents=True)
+    compiler = [harness.binary("xaas-cc"), "-O2"]
+    t.run([*compiler, "-shared", "-fPIC", "-Wl,-soname,libwork.so.1", fat.folder / "work.c", "-o",
+           root / "lib/libwork.so.1"])
+    t.run([*compiler, fat.folder / "main.c", root / "lib/libwork.so.1", "-Wl,-rpath,$ORIGIN/../lib",
+           "-o", root / "bin/one"])
+    shutil.copy(fat.library("libc.so.6"), root / "lib/libc.so.6")
+    return root
+
+
+def test_through_xaasfs(t):
+    """The promised size before and after a compile, and /.xaas out of sight; lean and not."""
+    harness.need_fuse()
+    root = captured_rootfs(t, Fat(t))
+    for flags in ([], ["--lean"]):
+        image = t.scratch / f"i{len(flags)}.sqfs"
+        pack(t, *flags, root, image)
+        programs = inspect(t, image)["programs"]
+        t.equal([program["path"] for program in programs], ["bin/one", "lib/libwork.so.1"], "programs")
+        with t.mount(image) as mnt:
+            t.true(".xaas" not in os.listdir(mnt), "/.xaas is shown")
+            for program in programs:
+                path = mnt / program["path"]
+                t.equal(os.stat(path).st_size, program["promised_size"], f"size of {path}")
+                with open(path, "rb") as file:
+                    t.equal(file.read(4), b"\x7fELF", f"start of {path}")
+                t.equal(os.stat(path).st_size, program["promised_size"], f"size of {path}")
+                t.contains(os.getxattr(path, "user.xaasfs.state").decode(), "native")
+            t.run([mnt / "bin/one"])
+
+
 def test_lean(t):
     fat = Fat(t)
     root = make_rootfs(t, fat)
