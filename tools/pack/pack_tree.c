@@ -128,7 +128,7 @@ bool pack_scan_whiteout(struct pack_scan *scan, const char *path)
         return true;
 }
 
-static int rename_file(struct pack_scan *scan, struct pack_name *name, struct pack_file *file)
+static int take_name(struct pack_scan *scan, struct pack_name *name, struct pack_file *file)
 {
         /* A folder of an earlier layer that is no folder any more takes its files along. */
         if (name->layer < scan->layer && archive_entry_filetype(file->meta) != AE_IFDIR)
@@ -144,7 +144,7 @@ int pack_scan_name(struct pack_scan *scan, const char *path, struct pack_file *f
         struct pack_name *name = find_name(scan, path);
 
         if (name)
-                return rename_file(scan, name, file);
+                return take_name(scan, name, file);
         name = calloc(1, sizeof *name);
         if (!name)
                 return -ENOMEM;
