@@ -153,6 +153,8 @@ int fs_portable_open(struct fs *fs, const struct fs_options *options)
                 return -ENOMEM;
         portable->bundle_file = (struct fmt_source_inode){.image = fs->image, .inode = bundle};
         int error = open_parts(portable, options);
+        if (error == 0)
+                fs->hidden = folder;
         if (error < 0 || portable->n_programs == 0) {
                 fs_portable_free(portable);
                 return error;
@@ -166,7 +168,6 @@ int fs_portable_open(struct fs *fs, const struct fs_options *options)
                 strcmp(target->label, "native") == 0 ? target->tune : target->label;
         atomic_init(&portable->shared.passthrough, false);
         fs->portable = portable;
-        fs->hidden = folder;
         return 0;
 }
 

@@ -9,8 +9,8 @@
 
 #include "jit_spawner.h"
 
-/* Reads /.xaas/bundle. Sets fs->portable and fs->hidden, or leaves both alone where the image has
- * no programs (no cache folder is made then). Says what is wrong. Starts no threads. */
+/* Reads /.xaas/bundle. Sets fs->hidden where there is one and fs->portable where it lists programs
+ * (else no cache folder is made). Says what is wrong. Starts no threads. */
 int fs_portable_open(struct fs *fs, const struct fs_options *options);
 /* Starts the threads that wait for compiles. SPAWNER is borrowed. */
 int fs_portable_start(struct fs_portable *portable, const struct fs_options *options,

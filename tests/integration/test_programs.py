@@ -4,6 +4,7 @@
 import hashlib
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import time
@@ -438,6 +439,41 @@ def test_a_program_knows_where_it_is(t):
     t.contains(pathlib.Path(f"/proc/{run.pid}/maps").read_text(), str(mount.path / "usr/lib/libtwice.so"))
     run.communicate("\n", timeout=60)
     mount.stop()
+
+
+def hammer(t, mount, cache, n, rng):
+    """N processes, 32 at a time, some of which are killed, while the cache is emptied now and then."""
+    slow, hello = mount.path / "usr/bin/slow", mount.path / "usr/bin/hello"
+    kinds = [[slow], [hello], ["cat", hello], ["sha256sum", slow], ["find", mount.path],
+             ["getfattr", "-n", "user.xaasfs.state", slow], ["cp", slow, t.scratch / "copy"]]
+    running, killed, failures = [], set(), []
+    for number in range(n):
+        running.append(start(t, *rng.choice(kinds), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
+        if rng.random() < 0.1:
+            victim = rng.choice(running)
+            victim.kill()
+            killed.add(victim.pid)
+        if number % 200 == 100:
+            t.run([harness.binary("xaas"), "cache", "clear", "--cache", cache])
+        while len(running) >= 32 or (number == n - 1 and running):
+            for process in [process for process in running if process.poll() is not None]:
+                running.remove(process)
+                # cp onto the same copy from several processes may fail by itself.
+                if process.returncode and process.pid not in killed and process.args[1] != "cp":
+                    failures.append((process.args, process.returncode, process.stderr.read()))
+                process.stderr.close()
+            time.sleep(0.002)
+    t.equal(failures, [], "failures")
+
+
+def test_many_processes_some_killed_and_the_cache_emptied(t):
+    seed = int(os.environ.get("XAASFS_TEST_SEED", time.time()))
+    print(f"XAASFS_TEST_SEED={seed}")
+    for options in ("patience=0", "patience=0.05", "patience=1000"):
+        cache = t.scratch / options
+        mount = t.mount(programs().image, options=[f"cache={cache}", options])
+        hammer(t, mount, cache, 500, random.Random(seed))
+        mount.stop()
 
 
 def test_bubblewrap(t):
