@@ -11,7 +11,7 @@
 struct jit_spawner *harness_spawner(void)
 {
         struct jit_spawner *spawner;
-        EXPECT(jit_spawner_start(&spawner) == 0);
+        REQUIRE(jit_spawner_start(&spawner) == 0);
         return spawner;
 }
 
@@ -21,19 +21,19 @@ void harness_open(struct session_harness *harness, struct sample_image *image,
 {
         static const struct jit_options defaults;
         _cleanup_free_ char *folder = NULL;
-        EXPECT(asprintf(&folder, "%s/%s", image->folder, cache_name) > 0);
+        REQUIRE(asprintf(&folder, "%s/%s", image->folder, cache_name) > 0);
         struct cache_options where = {.directory = folder};
         *harness = (struct session_harness){.image = image};
-        EXPECT(cache_open(&where, &harness->cache) == 0);
-        EXPECT(jit_target_detect(target, true, &harness->target) == 0);
-        EXPECT(jit_session_new(options ? options : &defaults, spawner, harness->cache,
-                       harness->target, image->bundle, image->manifest, &harness->session) == 0);
+        REQUIRE(cache_open(&where, &harness->cache) == 0);
+        REQUIRE(jit_target_detect(target, true, &harness->target) == 0);
+        REQUIRE(jit_session_new(options ? options : &defaults, spawner, harness->cache,
+                        harness->target, image->bundle, image->manifest, &harness->session) == 0);
 }
 
 void harness_close(struct session_harness *harness)
 {
         jit_session_free(harness->session, true);
-        EXPECT(harness->is_shared || harness_count_files(harness, "jobs") == 0);
+        REQUIRE(harness->is_shared || harness_count_files(harness, "jobs") == 0);
         jit_target_free(harness->target);
         cache_close(harness->cache);
 }
@@ -41,7 +41,7 @@ void harness_close(struct session_harness *harness)
 struct jit_program *harness_load(struct session_harness *harness, const char *path)
 {
         struct jit_program *program;
-        EXPECT(jit_program_load(harness->session, sample_find(harness->image, path), &program) ==
+        REQUIRE(jit_program_load(harness->session, sample_find(harness->image, path), &program) ==
                 0);
         return program;
 }
@@ -71,7 +71,7 @@ void harness_ask(struct session_harness *harness, const char *path, struct harne
 {
         struct jit_program *program = harness_load(harness, path);
         struct wait wait = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, ret};
-        EXPECT(jit_session_request(harness->session, program, take_answer, &wait) == 0);
+        REQUIRE(jit_session_request(harness->session, program, take_answer, &wait) == 0);
         pthread_mutex_lock(&wait.lock);
         while (!wait.done)
                 pthread_cond_wait(&wait.changed, &wait.lock);
@@ -95,7 +95,7 @@ char *harness_ask_and_run(struct session_harness *harness, const char *path)
         harness_ask(harness, path, &answer);
         if (answer.error < 0)
                 fprintf(stderr, "%s: %s\n", path, answer.reason);
-        EXPECT(answer.error == 0);
+        REQUIRE(answer.error == 0);
         char *output = sample_run(harness->image, answer.fd);
         harness_answer_done(&answer);
         return output;
@@ -104,7 +104,7 @@ char *harness_ask_and_run(struct session_harness *harness, const char *path)
 uint64_t harness_counter(struct session_harness *harness, enum cache_counter counter)
 {
         struct cache_stats stats;
-        EXPECT(cache_stats(harness->cache, &stats) == 0);
+        REQUIRE(cache_stats(harness->cache, &stats) == 0);
         return stats.counters[counter];
 }
 
@@ -112,7 +112,7 @@ size_t harness_count_files(struct session_harness *harness, const char *folder)
 {
         _cleanup_free_ char *path = NULL;
         size_t n = 0;
-        EXPECT(asprintf(&path, "%s/v1/%s", cache_directory(harness->cache), folder) > 0);
+        REQUIRE(asprintf(&path, "%s/v1/%s", cache_directory(harness->cache), folder) > 0);
         DIR *open_folder = opendir(path);
         for (struct dirent *entry; open_folder && (entry = readdir(open_folder));)
                 n += entry->d_name[0] != '.';
@@ -125,9 +125,9 @@ void harness_digest(int fd, char ret_hex[FMT_DIGEST_HEX_SIZE])
 {
         struct stat st;
         struct fmt_digest digest;
-        EXPECT(fstat(fd, &st) == 0);
+        REQUIRE(fstat(fd, &st) == 0);
         _cleanup_free_ char *data = malloc((size_t)st.st_size + 1);
-        EXPECT(data && pread(fd, data, (size_t)st.st_size, 0) == st.st_size);
-        EXPECT(fmt_digest_of(data, (size_t)st.st_size, &digest) == 0);
+        REQUIRE(data && pread(fd, data, (size_t)st.st_size, 0) == st.st_size);
+        REQUIRE(fmt_digest_of(data, (size_t)st.st_size, &digest) == 0);
         fmt_digest_to_hex(&digest, ret_hex);
 }

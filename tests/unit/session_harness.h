@@ -6,17 +6,10 @@
 #include "cache_store.h"
 #include "jit_session.h"
 #include "program_sample.h"
+#include "unit_check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define EXPECT(condition)                                                                          \
-        do {                                                                                       \
-                if (!(condition)) {                                                                \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);            \
-                        exit(1);                                                                   \
-                }                                                                                  \
-        } while (0)
 
 struct session_harness {
         struct sample_image *image;

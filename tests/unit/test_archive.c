@@ -2,17 +2,10 @@
 /* Archives come back as they were written, llvm-ar reads them too, and damaged ones are refused. */
 #include "fmt_cleanup.h"
 #include "jit_archive.h"
+#include "unit_check.h"
 
 #include <string.h>
 #include <sys/mman.h>
-
-#define EXPECT(condition)                                                                          \
-        do {                                                                                       \
-                if (!(condition)) {                                                                \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);            \
-                        exit(1);                                                                   \
-                }                                                                                  \
-        } while (0)
 
 static const char *const names[] = {"crt1.o", "a name of more than fifteen bytes.c", "src/force.c",
         "libfoo.a(bar.o)", "exactly15bytes.", "sixteen bytes...", "two\nlines"};
@@ -22,11 +15,11 @@ static const char *const contents[] = {"one", "", "odd", "even", "x", "yy", "zzz
 static size_t write_archive(int fd)
 {
         struct jit_archive_writer *writer;
-        EXPECT(jit_archive_begin(fd, names, N_MEMBERS, &writer) == 0);
+        REQUIRE(jit_archive_begin(fd, names, N_MEMBERS, &writer) == 0);
         for (size_t i = 0; i < N_MEMBERS; i++)
-                EXPECT(jit_archive_append(writer, contents[i], strlen(contents[i])) == 0);
-        EXPECT(jit_archive_append(writer, "", 0) == -EINVAL);
-        EXPECT(jit_archive_end(writer) == 0);
+                REQUIRE(jit_archive_append(writer, contents[i], strlen(contents[i])) == 0);
+        REQUIRE(jit_archive_append(writer, "", 0) == -EINVAL);
+        REQUIRE(jit_archive_end(writer) == 0);
         return (size_t)lseek(fd, 0, SEEK_CUR);
 }
 
@@ -38,15 +31,15 @@ static void test_round_trip(const char *archive, size_t size)
                 _cleanup_free_ char *expected = strdup(names[i]);
                 for (char *c = expected; (c = strchr(c, '\n'));)
                         *c = '?';
-                EXPECT(jit_archive_next(archive, size, &cursor, &member) == 1);
+                REQUIRE(jit_archive_next(archive, size, &cursor, &member) == 1);
                 _cleanup_free_ char *name = strndup(member.name, member.name_size);
-                EXPECT(!strchr(name, '/'));
+                REQUIRE(!strchr(name, '/'));
                 jit_archive_restore_slashes(name);
-                EXPECT(strcmp(name, expected) == 0);
-                EXPECT(member.size == strlen(contents[i]));
-                EXPECT(memcmp(member.data, contents[i], member.size) == 0);
+                REQUIRE(strcmp(name, expected) == 0);
+                REQUIRE(member.size == strlen(contents[i]));
+                REQUIRE(memcmp(member.data, contents[i], member.size) == 0);
         }
-        EXPECT(jit_archive_next(archive, size, &cursor, &member) == 0);
+        REQUIRE(jit_archive_next(archive, size, &cursor, &member) == 0);
 }
 
 static void test_llvm_reads_it(int fd)
@@ -55,14 +48,14 @@ static void test_llvm_reads_it(int fd)
         size_t n = 0;
         snprintf(command, sizeof command, "llvm-ar-19 t /proc/%d/fd/%d", (int)getpid(), fd);
         FILE *pipe = popen(command, "r");
-        EXPECT(pipe);
+        REQUIRE(pipe);
         while (fgets(line, sizeof line, pipe)) {
                 line[strcspn(line, "\n")] = '\0';
                 jit_archive_restore_slashes(line);
-                EXPECT(n < N_MEMBERS && (strcmp(line, names[n]) == 0 || strchr(names[n], '\n')));
+                REQUIRE(n < N_MEMBERS && (strcmp(line, names[n]) == 0 || strchr(names[n], '\n')));
                 n++;
         }
-        EXPECT(pclose(pipe) == 0 && n == N_MEMBERS);
+        REQUIRE(pclose(pipe) == 0 && n == N_MEMBERS);
 }
 
 /* Every truncation and every single changed byte either reads as something or is refused; what
@@ -78,10 +71,10 @@ static void test_damage(const char *archive, size_t size)
                         copy[i - size] ^= 0x15;
                 while (jit_archive_next(copy, length, &cursor, &member) > 0) {
                         const char *data = member.data;
-                        EXPECT(data >= copy && member.size <= (size_t)(copy + length - data));
-                        EXPECT(member.name >= copy &&
+                        REQUIRE(data >= copy && member.size <= (size_t)(copy + length - data));
+                        REQUIRE(member.name >= copy &&
                                 member.name_size <= (size_t)(copy + length - member.name));
-                        EXPECT(cursor <= length);
+                        REQUIRE(cursor <= length);
                 }
         }
 }
@@ -91,12 +84,12 @@ int main(void)
         int fd = memfd_create("archive", 0);
         size_t size = write_archive(fd);
         char *archive = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-        EXPECT(archive != MAP_FAILED);
+        REQUIRE(archive != MAP_FAILED);
         test_round_trip(archive, size);
         test_llvm_reads_it(fd);
         test_damage(archive, size);
         struct jit_archive_writer *writer;
-        EXPECT(jit_archive_begin(fd, names, N_MEMBERS, &writer) == 0);
-        EXPECT(jit_archive_end(writer) == -EINVAL);
+        REQUIRE(jit_archive_begin(fd, names, N_MEMBERS, &writer) == 0);
+        REQUIRE(jit_archive_end(writer) == -EINVAL);
         return 0;
 }

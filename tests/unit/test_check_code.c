@@ -4,6 +4,7 @@
 #include "fmt_cleanup.h"
 #include "jit_check_code.h"
 #include "jit_link_map.h"
+#include "unit_check.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -11,32 +12,24 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define EXPECT(condition)                                                                          \
-        do {                                                                                       \
-                if (!(condition)) {                                                                \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);            \
-                        exit(1);                                                                   \
-                }                                                                                  \
-        } while (0)
-
 static const char baseline[] = "+cx16,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt";
 
 /* Assembles TEXT into a shared library and returns a descriptor of it. */
 static int assemble(const char *text)
 {
         char folder[] = "/tmp/xaasfs-check-XXXXXX", command[512], path[64];
-        EXPECT(mkdtemp(folder));
+        REQUIRE(mkdtemp(folder));
         snprintf(path, sizeof path, "%s/x.s", folder);
         FILE *file = fopen(path, "w");
-        EXPECT(file && fputs(text, file) >= 0 && fclose(file) == 0);
+        REQUIRE(file && fputs(text, file) >= 0 && fclose(file) == 0);
         snprintf(command, sizeof command,
                 "cd %s && clang-19 -c x.s && ld.lld-19 -shared x.o -o x.so", folder);
-        EXPECT(system(command) == 0);
+        REQUIRE(system(command) == 0);
         snprintf(path, sizeof path, "%s/x.so", folder);
         int fd = open(path, O_RDWR | O_CLOEXEC);
-        EXPECT(fd >= 0);
+        REQUIRE(fd >= 0);
         snprintf(command, sizeof command, "rm -rf %s", folder);
-        EXPECT(system(command) == 0);
+        REQUIRE(system(command) == 0);
         return fd;
 }
 
@@ -56,13 +49,13 @@ static void expect_need(const char *instruction, const char *feature)
         if (!feature)
                 return;
         _cleanup_free_ char *allowed = NULL;
-        EXPECT(asprintf(&allowed, "%s,+avx,+avx2,+avx512f,+avx512vl,+%s", baseline, feature) > 0);
-        EXPECT(jit_check_code(fd, allowed, NULL, 0, &finding) == 0);
-        EXPECT(finding.swept > 0 && finding.not_decodable == 0);
+        REQUIRE(asprintf(&allowed, "%s,+avx,+avx2,+avx512f,+avx512vl,+%s", baseline, feature) > 0);
+        REQUIRE(jit_check_code(fd, allowed, NULL, 0, &finding) == 0);
+        REQUIRE(finding.swept > 0 && finding.not_decodable == 0);
         /* What is taken away later in the list is away. */
         _cleanup_free_ char *denied = NULL;
-        EXPECT(asprintf(&denied, "%s,-%s", allowed, feature) > 0);
-        EXPECT(jit_check_code(fd, denied, NULL, 0, &finding) == 1);
+        REQUIRE(asprintf(&denied, "%s,-%s", allowed, feature) > 0);
+        REQUIRE(jit_check_code(fd, denied, NULL, 0, &finding) == 1);
 }
 
 static void test_instructions(void)
@@ -95,9 +88,9 @@ static const char two_functions[] = ".text\n.globl f,g\n"
 static uint64_t text_address(int fd)
 {
         struct stat st;
-        EXPECT(fstat(fd, &st) == 0);
+        REQUIRE(fstat(fd, &st) == 0);
         char *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-        EXPECT(image != MAP_FAILED);
+        REQUIRE(image != MAP_FAILED);
         const Elf64_Ehdr *header = (const void *)image;
         const Elf64_Shdr *sections = (const void *)(image + header->e_shoff);
         uint64_t address = 0;
@@ -115,17 +108,17 @@ static void test_ranges(void)
         struct jit_code_range ranges[] = {{.start = text, .end = text + 16, .origin = "f.c"},
                 {.start = text + 16, .end = text + 64, .origin = "g.c"}};
         struct jit_code_finding finding;
-        EXPECT(jit_check_code(fd, baseline, ranges, 2, &finding) == 1);
-        EXPECT(strcmp(finding.origin, "g.c") == 0 && finding.address == text + 16);
+        REQUIRE(jit_check_code(fd, baseline, ranges, 2, &finding) == 1);
+        REQUIRE(strcmp(finding.origin, "g.c") == 0 && finding.address == text + 16);
         ranges[1].features = "+avx,+avx2";
-        EXPECT(jit_check_code(fd, baseline, ranges, 2, &finding) == 0);
+        REQUIRE(jit_check_code(fd, baseline, ranges, 2, &finding) == 0);
         ranges[1].features = NULL;
         ranges[1].is_native = true;
-        EXPECT(jit_check_code(fd, baseline, ranges, 2, &finding) == 0);
+        REQUIRE(jit_check_code(fd, baseline, ranges, 2, &finding) == 0);
         ranges[1].is_native = false;
         ranges[0].is_native = true;
-        EXPECT(jit_check_code(fd, baseline, ranges, 2, &finding) == 1);
-        EXPECT(jit_check_code(fd, baseline, ranges, 1, &finding) == 1 && !finding.origin);
+        REQUIRE(jit_check_code(fd, baseline, ranges, 2, &finding) == 1);
+        REQUIRE(jit_check_code(fd, baseline, ranges, 1, &finding) == 1 && !finding.origin);
 }
 
 /* Every header byte changed, every truncation: an answer, and no access outside of the file. */
@@ -134,20 +127,20 @@ static void test_damage(void)
         _cleanup_close_ int fd = assemble(two_functions);
         struct stat st;
         struct jit_code_finding finding;
-        EXPECT(fstat(fd, &st) == 0);
+        REQUIRE(fstat(fd, &st) == 0);
         for (off_t i = 0; i < st.st_size; i++) {
                 uint8_t byte, changed;
-                EXPECT(pread(fd, &byte, 1, i) == 1);
+                REQUIRE(pread(fd, &byte, 1, i) == 1);
                 for (unsigned bit = 0; bit < 8; bit += 7) {
                         changed = byte ^ (uint8_t)(1u << bit);
-                        EXPECT(pwrite(fd, &changed, 1, i) == 1);
+                        REQUIRE(pwrite(fd, &changed, 1, i) == 1);
                         (void)jit_check_code(fd, baseline, NULL, 0, &finding);
                 }
-                EXPECT(pwrite(fd, &byte, 1, i) == 1);
+                REQUIRE(pwrite(fd, &byte, 1, i) == 1);
         }
         for (off_t size = st.st_size - 1; size >= 0; size--) {
-                EXPECT(ftruncate(fd, size) == 0);
-                EXPECT(jit_check_code(fd, baseline, NULL, 0, &finding) == -EBADMSG);
+                REQUIRE(ftruncate(fd, size) == 0);
+                REQUIRE(jit_check_code(fd, baseline, NULL, 0, &finding) == -EBADMSG);
         }
 }
 
@@ -175,18 +168,18 @@ static void test_map(void)
         inputs[1].module.extras = (char *)"+fma";
         struct fmt_variant variant = {.inputs = inputs, .n_inputs = 3};
         struct jit_link_map map;
-        EXPECT(jit_link_map_parse(text, strlen(text), &variant, &map) == 0);
-        EXPECT(map.n == 6);
+        REQUIRE(jit_link_map_parse(text, strlen(text), &variant, &map) == 0);
+        REQUIRE(map.n == 6);
         const struct jit_code_range *range = map.ranges;
-        EXPECT(range[0].is_native && range[0].start == 0x16b0 && range[0].end == 0x16d2);
-        EXPECT(strcmp(range[0].origin, "crt1.o") == 0);
-        EXPECT(!range[1].is_native && strcmp(range[1].origin, "src/wide.c") == 0);
-        EXPECT(range[1].features && strcmp(range[1].features, "+avx2") == 0);
-        EXPECT(!range[2].is_native && !range[2].features);
-        EXPECT(!range[3].is_native && range[3].features && strcmp(range[3].features, "+fma") == 0);
-        EXPECT(strcmp(range[3].origin, "libx.a(wide.o)") == 0);
-        EXPECT(range[4].is_native && strcmp(range[4].origin, "libx.a(asm.o)") == 0);
-        EXPECT(!range[5].is_native && !range[5].features);
+        REQUIRE(range[0].is_native && range[0].start == 0x16b0 && range[0].end == 0x16d2);
+        REQUIRE(strcmp(range[0].origin, "crt1.o") == 0);
+        REQUIRE(!range[1].is_native && strcmp(range[1].origin, "src/wide.c") == 0);
+        REQUIRE(range[1].features && strcmp(range[1].features, "+avx2") == 0);
+        REQUIRE(!range[2].is_native && !range[2].features);
+        REQUIRE(!range[3].is_native && range[3].features && strcmp(range[3].features, "+fma") == 0);
+        REQUIRE(strcmp(range[3].origin, "libx.a(wide.o)") == 0);
+        REQUIRE(range[4].is_native && strcmp(range[4].origin, "libx.a(asm.o)") == 0);
+        REQUIRE(!range[5].is_native && !range[5].features);
         jit_link_map_done(&map);
 }
 

@@ -2,16 +2,9 @@
 /* A key changes with everything that can change a result, and with nothing else. */
 #include "fmt_cleanup.h"
 #include "jit_key.h"
+#include "unit_check.h"
 
 #include <string.h>
-
-#define EXPECT(condition)                                                                          \
-        do {                                                                                       \
-                if (!(condition)) {                                                                \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);            \
-                        exit(1);                                                                   \
-                }                                                                                  \
-        } while (0)
 
 static struct fmt_record *make_record(void)
 {
@@ -20,23 +13,23 @@ static struct fmt_record *make_record(void)
         struct fmt_input *input;
         struct fmt_stub *stub;
         struct fmt_option *option;
-        EXPECT(fmt_record_new(&record) == 0);
-        EXPECT(fmt_record_add_variant(record, "default", &variant) == 0);
+        REQUIRE(fmt_record_new(&record) == 0);
+        REQUIRE(fmt_record_add_variant(record, "default", &variant) == 0);
         variant->recipe.kind = FMT_OUTPUT_PIE;
         variant->recipe.interpreter = strdup("/lib64/ld-linux-x86-64.so.2");
         for (int i = 0; i < 2; i++) {
-                EXPECT(fmt_variant_add_input(variant, &input) == 0);
+                REQUIRE(fmt_variant_add_input(variant, &input) == 0);
                 input->name = strdup(i ? "b.c" : "a.c");
                 input->size = 10;
                 memset(&input->digest, 1 + i, sizeof input->digest);
         }
-        EXPECT(fmt_variant_add_stub(variant, &stub) == 0);
+        REQUIRE(fmt_variant_add_stub(variant, &stub) == 0);
         stub->soname = strdup("libc.so.6");
         stub->needed = true;
-        EXPECT(fmt_variant_add_option(variant, &option) == 0);
+        REQUIRE(fmt_variant_add_option(variant, &option) == 0);
         option->text = strdup("--gc-sections");
-        EXPECT(fmt_strings_append(&variant->recipe.needed, "libc.so.6") == 0);
-        EXPECT(fmt_strings_append(&variant->exports, "main") == 0);
+        REQUIRE(fmt_strings_append(&variant->recipe.needed, "libc.so.6") == 0);
+        REQUIRE(fmt_strings_append(&variant->exports, "main") == 0);
         return record;
 }
 
@@ -52,8 +45,8 @@ static struct jit_key_ingredients ingredients_of(const struct fmt_record *record
 static bool equals(const struct jit_key_ingredients *a, const struct jit_key_ingredients *b)
 {
         struct fmt_digest x, y;
-        EXPECT(jit_key_compute(a, &x) == 0);
-        EXPECT(jit_key_compute(b, &y) == 0);
+        REQUIRE(jit_key_compute(a, &x) == 0);
+        REQUIRE(jit_key_compute(b, &y) == 0);
         return fmt_digest_equal(&x, &y);
 }
 
@@ -120,7 +113,7 @@ static void test_variant(void)
         for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
                 _cleanup_(fmt_record_freep) struct fmt_record *changed = make_record();
                 struct jit_key_ingredients a = ingredients_of(base), b = ingredients_of(changed);
-                EXPECT(equals(&a, &b));
+                REQUIRE(equals(&a, &b));
                 changes[i](&changed->variants[0]);
                 if (equals(&a, &b)) {
                         fprintf(stderr, "change %zu does not change the key\n", i);
@@ -134,21 +127,21 @@ static void test_surroundings(void)
         _cleanup_(fmt_record_freep) struct fmt_record *record = make_record();
         struct jit_key_ingredients base = ingredients_of(record), changed = base;
         changed.size++;
-        EXPECT(!equals(&base, &changed));
+        REQUIRE(!equals(&base, &changed));
         changed = base;
         changed.target = "+avx2,+fma";
-        EXPECT(!equals(&base, &changed));
+        REQUIRE(!equals(&base, &changed));
         changed = base;
         changed.toolchain = "lld 1; libLLVM 3";
-        EXPECT(!equals(&base, &changed));
+        REQUIRE(!equals(&base, &changed));
         changed = base;
         changed.policy = "opt=2";
-        EXPECT(!equals(&base, &changed));
+        REQUIRE(!equals(&base, &changed));
         /* A byte that moves from one field to the next is a change. */
         changed = base;
         changed.target = "+avx2l";
         changed.toolchain = "ld 1; libLLVM 2";
-        EXPECT(!equals(&base, &changed));
+        REQUIRE(!equals(&base, &changed));
 }
 
 static void test_irrelevant(void)
@@ -157,21 +150,21 @@ static void test_irrelevant(void)
         _cleanup_(fmt_record_freep) struct fmt_record *changed = make_record();
         struct fmt_variant *other;
         set_text(&changed->producer, "clang 19.1.8");
-        EXPECT(fmt_strings_append(&changed->kept_native, "x.s: assembly") == 0);
-        EXPECT(fmt_record_add_variant(changed, "mpi", &other) == 0);
+        REQUIRE(fmt_strings_append(&changed->kept_native, "x.s: assembly") == 0);
+        REQUIRE(fmt_record_add_variant(changed, "mpi", &other) == 0);
         struct jit_key_ingredients a = ingredients_of(base), b = ingredients_of(changed);
-        EXPECT(equals(&a, &b));
+        REQUIRE(equals(&a, &b));
 }
 
 static void test_derived(void)
 {
         struct fmt_digest key = {{1}}, scope = {{2}}, a, b, c;
-        EXPECT(jit_key_derive(&key, "scope", &scope, &a) == 0);
-        EXPECT(jit_key_derive(&key, "simple", &scope, &b) == 0);
-        EXPECT(!fmt_digest_equal(&a, &b) && !fmt_digest_equal(&a, &key));
+        REQUIRE(jit_key_derive(&key, "scope", &scope, &a) == 0);
+        REQUIRE(jit_key_derive(&key, "simple", &scope, &b) == 0);
+        REQUIRE(!fmt_digest_equal(&a, &b) && !fmt_digest_equal(&a, &key));
         scope.bytes[5] = 1;
-        EXPECT(jit_key_derive(&key, "scope", &scope, &c) == 0);
-        EXPECT(!fmt_digest_equal(&a, &c));
+        REQUIRE(jit_key_derive(&key, "scope", &scope, &c) == 0);
+        REQUIRE(!fmt_digest_equal(&a, &c));
 }
 
 int main(void)

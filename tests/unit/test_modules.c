@@ -40,14 +40,14 @@ static void open_image(
                 add_program(image, path, path);
         }
         if (trusted)
-                EXPECT(fmt_manifest_trust(image->manifest, trusted) == 0);
+                REQUIRE(fmt_manifest_trust(image->manifest, trusted) == 0);
         sample_image_close(image);
 }
 
 static void expect_output(struct session_harness *harness, const char *path)
 {
         _cleanup_free_ char *output = harness_ask_and_run(harness, path);
-        EXPECT(output[0] == path[0]);
+        REQUIRE(output[0] == path[0]);
 }
 
 static bool is_cached(struct session_harness *harness, const char *path)
@@ -68,7 +68,7 @@ static void damage_results(struct session_harness *harness)
                 "for f in %s/v1/modules/*/entries/llvmcache-*; do chmod u+w $f && "
                 "printf '\\377' | dd of=$f bs=1 seek=200 conv=notrunc status=none; done",
                 cache_directory(harness->cache));
-        EXPECT(system(command) == 0);
+        REQUIRE(system(command) == 0);
 }
 
 int main(void)
@@ -84,11 +84,11 @@ int main(void)
         fmt_bundle_root(first.bundle, &root);
         harness_open(&harness, &first, spawner, "cache", NULL, NULL);
         expect_output(&harness, "a");
-        EXPECT(harness_counter(&harness, CACHE_MODULE_HITS) == 0);
-        EXPECT(harness_counter(&harness, CACHE_MODULE_MISSES) == 2);
+        REQUIRE(harness_counter(&harness, CACHE_MODULE_HITS) == 0);
+        REQUIRE(harness_counter(&harness, CACHE_MODULE_MISSES) == 2);
         expect_output(&harness, "b");
-        EXPECT(harness_counter(&harness, CACHE_MODULE_HITS) == 1);
-        EXPECT(harness_counter(&harness, CACHE_MODULE_MISSES) == 3);
+        REQUIRE(harness_counter(&harness, CACHE_MODULE_HITS) == 1);
+        REQUIRE(harness_counter(&harness, CACHE_MODULE_MISSES) == 3);
         harness_close(&harness);
 
         /* An image that trusts it finds its results, and programs made of them. The caches are
@@ -96,27 +96,27 @@ int main(void)
         snprintf(cache, sizeof cache, "../%s/cache", strrchr(first.folder, '/') + 1);
         open_image(&next, "bc", &root);
         harness_open(&harness, &next, spawner, cache, NULL, NULL);
-        EXPECT(is_cached(&harness, "b"));
+        REQUIRE(is_cached(&harness, "b"));
         expect_output(&harness, "c");
-        EXPECT(harness_counter(&harness, CACHE_MODULE_HITS) == 2);
+        REQUIRE(harness_counter(&harness, CACHE_MODULE_HITS) == 2);
         harness_close(&harness);
 
         /* A stranger with the same modules finds what was made of nothing but the program, and
          * nothing that module results of others went into. */
         open_image(&stranger, "abc", NULL);
         harness_open(&harness, &stranger, spawner, cache, NULL, NULL);
-        EXPECT(is_cached(&harness, "a"));
-        EXPECT(!is_cached(&harness, "b"));
+        REQUIRE(is_cached(&harness, "a"));
+        REQUIRE(!is_cached(&harness, "b"));
         expect_output(&harness, "c");
-        EXPECT(harness_counter(&harness, CACHE_MODULE_HITS) == 2);
+        REQUIRE(harness_counter(&harness, CACHE_MODULE_HITS) == 2);
         harness_close(&harness);
 
         /* Damaged results are noticed and compiled again. */
         harness_open(&harness, &first, spawner, "cache", NULL, NULL);
         damage_results(&harness);
         expect_output(&harness, "d");
-        EXPECT(harness_counter(&harness, CACHE_MODULE_HITS) == 2);
-        EXPECT(harness_counter(&harness, CACHE_DAMAGED) > 0);
+        REQUIRE(harness_counter(&harness, CACHE_MODULE_HITS) == 2);
+        REQUIRE(harness_counter(&harness, CACHE_DAMAGED) > 0);
         harness_close(&harness);
 
         sample_image_done(&stranger);

@@ -26,12 +26,12 @@ static void add_mutant(struct sample_image *image, const char *bitcode, size_t s
         char path[16];
         struct fmt_record *record = sample_record(image, FMT_OUTPUT_SHARED);
         _cleanup_free_ char *copy = malloc(size);
-        EXPECT(copy);
+        REQUIRE(copy);
         memcpy(copy, bitcode, size);
         for (int flips = 1 + rand() % 6; flips > 0; flips--)
                 copy[(size_t)rand() % size] ^= (char)(1 << rand() % 8);
-        EXPECT(fmt_strings_append(&record->variants[0].exports, "parse") == 0);
-        EXPECT(fmt_strings_append(&record->variants[0].exports, "sum") == 0);
+        REQUIRE(fmt_strings_append(&record->variants[0].exports, "parse") == 0);
+        REQUIRE(fmt_strings_append(&record->variants[0].exports, "sum") == 0);
         struct fmt_input *input = sample_bytes(image, record, "src/mutant.c", copy, size);
         input->module.has_extras = index % 2;
         snprintf(path, sizeof path, "lib/%02u", index);
@@ -59,12 +59,12 @@ int main(int argc, char **argv)
                 struct harness_answer answer;
                 snprintf(path, sizeof path, "lib/%02u", i);
                 harness_ask(&harness, path, &answer);
-                EXPECT((answer.error == 0) == (answer.fd >= 0));
-                EXPECT((answer.error == 0) == (answer.reason == NULL));
-                EXPECT(answer.error != -ETIMEDOUT);
+                REQUIRE((answer.error == 0) == (answer.fd >= 0));
+                REQUIRE((answer.error == 0) == (answer.reason == NULL));
+                REQUIRE(answer.error != -ETIMEDOUT);
                 harness_answer_done(&answer);
         }
-        EXPECT(harness_counter(&harness, CACHE_COMPILES) +
+        REQUIRE(harness_counter(&harness, CACHE_COMPILES) +
                         harness_counter(&harness, CACHE_COMPILES_FAILED) ==
                 N_MUTANTS);
         harness_close(&harness);

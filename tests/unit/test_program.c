@@ -18,10 +18,10 @@ static void add_variant(struct fmt_record *record, const char *name, const char 
         struct fmt_input *input;
         const struct fmt_input *model = &record->variants[0].inputs[3];
         struct fmt_digest digest = model->digest;
-        EXPECT(fmt_record_add_variant(record, name, &variant) == 0);
+        REQUIRE(fmt_record_add_variant(record, name, &variant) == 0);
         variant->recipe.kind = FMT_OUTPUT_PIE;
         variant->required = required ? strdup(required) : NULL;
-        EXPECT(fmt_variant_add_input(variant, &input) == 0);
+        REQUIRE(fmt_variant_add_input(variant, &input) == 0);
         input->kind = FMT_INPUT_MODULE;
         input->digest = digest;
         input->size = 1;
@@ -59,7 +59,7 @@ static void add_programs(struct sample_image *image)
 
         record = start(image);
         struct fmt_option *option;
-        EXPECT(fmt_variant_add_option(&record->variants[0], &option) == 0);
+        REQUIRE(fmt_variant_add_option(&record->variants[0], &option) == 0);
         option->text = strdup("--plugin=/tmp/evil.so");
         sample_program(image, record, "bin/option", PROMISED);
 }
@@ -86,8 +86,8 @@ static void expect_unsupported(
                 fprintf(stderr, "%s: %s, expected %s\n", path, why ? why : "supported", expected);
                 exit(1);
         }
-        EXPECT(jit_session_lookup(harness->session, program, &fd) == -ENOENT);
-        EXPECT(jit_session_request(harness->session, program, NULL, NULL) == -ENOTSUP);
+        REQUIRE(jit_session_lookup(harness->session, program, &fd) == -ENOENT);
+        REQUIRE(jit_session_request(harness->session, program, NULL, NULL) == -ENOTSUP);
         jit_program_free(program);
 }
 

@@ -24,25 +24,25 @@ static void add_programs(struct sample_image *image)
 {
         struct fmt_record *record = sample_record(image, FMT_OUTPUT_SHARED);
         sample_module(image, record, "answer.c", library, "", false);
-        EXPECT(fmt_strings_append(&record->variants[0].exports, "answer") == 0);
+        REQUIRE(fmt_strings_append(&record->variants[0].exports, "answer") == 0);
         sample_program(image, record, "lib/exports-more", PROMISED);
 
         record = sample_record(image, FMT_OUTPUT_SHARED);
         sample_module(image, record, "answer.c", library, "", false);
-        EXPECT(fmt_strings_append(&record->variants[0].exports, "answer") == 0);
-        EXPECT(fmt_strings_append(&record->variants[0].exports, "missing") == 0);
-        EXPECT(fmt_strings_append(&record->variants[0].exports, "other") == 0);
+        REQUIRE(fmt_strings_append(&record->variants[0].exports, "answer") == 0);
+        REQUIRE(fmt_strings_append(&record->variants[0].exports, "missing") == 0);
+        REQUIRE(fmt_strings_append(&record->variants[0].exports, "other") == 0);
         sample_program(image, record, "lib/exports-less", PROMISED);
 
         record = sample_record(image, FMT_OUTPUT_SHARED);
         sample_module(image, record, "answer.c", library, "", false);
-        EXPECT(fmt_strings_append(&record->variants[0].exports, "answer") == 0);
-        EXPECT(fmt_strings_append(&record->variants[0].exports, "other") == 0);
+        REQUIRE(fmt_strings_append(&record->variants[0].exports, "answer") == 0);
+        REQUIRE(fmt_strings_append(&record->variants[0].exports, "other") == 0);
         sample_program(image, record, "lib/right", PROMISED);
 
         record = sample_record(image, FMT_OUTPUT_PIE);
         sample_module(image, record, "hello.c", hello, "", false);
-        EXPECT(fmt_strings_append(&record->variants[0].exports, "not_there") == 0);
+        REQUIRE(fmt_strings_append(&record->variants[0].exports, "not_there") == 0);
         sample_program(image, record, "bin/exports-less", PROMISED);
 
         record = sample_record(image, FMT_OUTPUT_PIE);
@@ -119,7 +119,7 @@ static void expect_refusal(
                         answer.reason ? answer.reason : "no reason", error, expected);
                 exit(1);
         }
-        EXPECT(answer.fd < 0);
+        REQUIRE(answer.fd < 0);
         harness_answer_done(&answer);
 }
 
@@ -129,7 +129,7 @@ static void expect_success(struct session_harness *harness, const char *path)
         harness_ask(harness, path, &answer);
         if (answer.error < 0)
                 fprintf(stderr, "%s: %s\n", path, answer.reason);
-        EXPECT(answer.error == 0);
+        REQUIRE(answer.error == 0);
         harness_answer_done(&answer);
 }
 
@@ -165,8 +165,8 @@ int main(void)
         expect_success(&harness, "bin/rewritten");
         expect_refusal(&harness, "bin/not-rewritten", -EBADMSG, "src/odd.c cannot be rewritten");
 
-        EXPECT(harness_counter(&harness, CACHE_COMPILES) == 4);
-        EXPECT(harness_counter(&harness, CACHE_COMPILES_FAILED) == 12);
+        REQUIRE(harness_counter(&harness, CACHE_COMPILES) == 4);
+        REQUIRE(harness_counter(&harness, CACHE_COMPILES_FAILED) == 12);
         harness_close(&harness);
         sample_image_done(&image);
         jit_spawner_stop(spawner);

@@ -50,20 +50,20 @@ static void test_one_compile_for_many(struct sample_image *image, struct jit_spa
         harness_open(&harness, image, spawner, "cache", NULL, NULL);
         for (size_t i = 0; i < N_ASKING; i++) {
                 asking[i].harness = &harness;
-                EXPECT(pthread_create(&asking[i].thread, NULL, ask_in_thread, &asking[i]) == 0);
+                REQUIRE(pthread_create(&asking[i].thread, NULL, ask_in_thread, &asking[i]) == 0);
         }
         for (size_t i = 0; i < N_ASKING; i++) {
                 pthread_join(asking[i].thread, NULL);
-                EXPECT(asking[i].answer.error == 0);
+                REQUIRE(asking[i].answer.error == 0);
                 harness_digest(asking[i].answer.fd, i == 0 ? first : other);
-                EXPECT(i == 0 || strcmp(first, other) == 0);
+                REQUIRE(i == 0 || strcmp(first, other) == 0);
         }
         struct stat st;
-        EXPECT(fstat(asking[0].answer.fd, &st) == 0 && st.st_size == PROMISED);
-        EXPECT(write(asking[0].answer.fd, "x", 1) < 0);
+        REQUIRE(fstat(asking[0].answer.fd, &st) == 0 && st.st_size == PROMISED);
+        REQUIRE(write(asking[0].answer.fd, "x", 1) < 0);
         for (size_t i = 0; i < N_ASKING; i++)
                 harness_answer_done(&asking[i].answer);
-        EXPECT(harness_counter(&harness, CACHE_COMPILES) == 1);
+        REQUIRE(harness_counter(&harness, CACHE_COMPILES) == 1);
         harness_close(&harness);
 }
 
@@ -73,12 +73,12 @@ static void test_later_sessions_hit(struct sample_image *image, struct jit_spawn
         int fd;
         harness_open(&harness, image, spawner, "cache", NULL, NULL);
         struct jit_program *program = harness_load(&harness, "bin/simple");
-        EXPECT(jit_session_lookup(harness.session, program, &fd) == 0);
+        REQUIRE(jit_session_lookup(harness.session, program, &fd) == 0);
         _cleanup_free_ char *output = sample_run(image, fd);
-        EXPECT(strcmp(output, "42\n") == 0);
+        REQUIRE(strcmp(output, "42\n") == 0);
         close(fd);
-        EXPECT(harness_counter(&harness, CACHE_COMPILES) == 1);
-        EXPECT(harness_counter(&harness, CACHE_HITS) == 1);
+        REQUIRE(harness_counter(&harness, CACHE_COMPILES) == 1);
+        REQUIRE(harness_counter(&harness, CACHE_HITS) == 1);
         jit_program_free(program);
         harness_close(&harness);
 }
@@ -107,7 +107,7 @@ static void test_constructor_order(struct sample_image *image, struct jit_spawne
         struct session_harness harness;
         harness_open(&harness, image, spawner, "cache", NULL, NULL);
         _cleanup_free_ char *output = harness_ask_and_run(&harness, "bin/constructors");
-        EXPECT(strcmp(output, "ANBanb|bna") == 0);
+        REQUIRE(strcmp(output, "ANBanb|bna") == 0);
         harness_close(&harness);
 }
 
@@ -125,12 +125,12 @@ static void test_determinism(struct sample_image *image, struct jit_spawner *spa
                         snprintf(cache, sizeof cache, "cache-%zu-%u", i, threads);
                         harness_open(&harness, image, spawner, cache, NULL, &options);
                         harness_ask(&harness, paths[i], &answer);
-                        EXPECT(answer.error == 0);
+                        REQUIRE(answer.error == 0);
                         harness_digest(answer.fd, digests[threads - 1]);
                         harness_answer_done(&answer);
                         harness_close(&harness);
                 }
-                EXPECT(strcmp(digests[0], digests[1]) == 0 && strcmp(digests[0], digests[2]) == 0);
+                REQUIRE(strcmp(digests[0], digests[1]) == 0 && strcmp(digests[0], digests[2]) == 0);
         }
 }
 

@@ -48,7 +48,7 @@ static void *ask_in_thread(void *context)
 static void start_asking(struct asking *asking, struct session_harness *harness, const char *path)
 {
         *asking = (struct asking){.harness = harness, .path = path};
-        EXPECT(pthread_create(&asking->thread, NULL, ask_in_thread, asking) == 0);
+        REQUIRE(pthread_create(&asking->thread, NULL, ask_in_thread, asking) == 0);
 }
 
 static bool speaks_of(const char *process, const char *folder)
@@ -100,9 +100,9 @@ static pid_t ask_and_stop_worker(struct session_harness *harness, struct asking 
                         }
                 }
                 pthread_join(asking->thread, NULL);
-                EXPECT(asking->answer.error == 0);
+                REQUIRE(asking->answer.error == 0);
                 harness_answer_done(&asking->answer);
-                EXPECT(cache_clear(harness->cache, true, &freed) == 0);
+                REQUIRE(cache_clear(harness->cache, true, &freed) == 0);
         }
         fprintf(stderr, "no worker could be caught at work\n");
         exit(1);
@@ -113,9 +113,9 @@ static void expect_recovery(struct sample_image *image, struct jit_spawner *spaw
         struct session_harness harness;
         harness_open(&harness, image, spawner, "cache", NULL, NULL);
         _cleanup_free_ char *output = harness_ask_and_run(&harness, "bin/hello");
-        EXPECT(strcmp(output, "hello\n") == 0);
+        REQUIRE(strcmp(output, "hello\n") == 0);
         uint64_t freed;
-        EXPECT(cache_clear(harness.cache, true, &freed) == 0);
+        REQUIRE(cache_clear(harness.cache, true, &freed) == 0);
         harness_close(&harness);
 }
 
@@ -126,19 +126,19 @@ static void test_killed(struct sample_image *image, struct jit_spawner *spawner)
         harness_open(&harness, image, spawner, "cache", NULL, NULL);
         kill(ask_and_stop_worker(&harness, &asking), SIGKILL);
         pthread_join(asking.thread, NULL);
-        EXPECT(asking.answer.error == -ENOMEM && strstr(asking.answer.reason, "killed"));
-        EXPECT(harness_count_files(&harness, "objects") == 0);
+        REQUIRE(asking.answer.error == -ENOMEM && strstr(asking.answer.reason, "killed"));
+        REQUIRE(harness_count_files(&harness, "objects") == 0);
         struct jit_program *program = harness_load(&harness, "bin/hello");
         char *reason;
         while (jit_session_state(harness.session, program, NULL) == JIT_RUNNING)
                 usleep(1000);
-        EXPECT(jit_session_state(harness.session, program, &reason) == JIT_FAILED);
-        EXPECT(reason && strstr(reason, "killed"));
+        REQUIRE(jit_session_state(harness.session, program, &reason) == JIT_FAILED);
+        REQUIRE(reason && strstr(reason, "killed"));
         free(reason);
         jit_program_free(program);
         harness_answer_done(&asking.answer);
         harness_close(&harness);
-        EXPECT(find_worker(&harness) == 0);
+        REQUIRE(find_worker(&harness) == 0);
         expect_recovery(image, spawner);
 }
 
@@ -150,10 +150,10 @@ static void test_hanging(struct sample_image *image, struct jit_spawner *spawner
         harness_open(&harness, image, spawner, "cache", NULL, &options);
         ask_and_stop_worker(&harness, &asking);
         pthread_join(asking.thread, NULL);
-        EXPECT(asking.answer.error == -ETIMEDOUT && strstr(asking.answer.reason, "deadline"));
+        REQUIRE(asking.answer.error == -ETIMEDOUT && strstr(asking.answer.reason, "deadline"));
         harness_answer_done(&asking.answer);
         harness_close(&harness);
-        EXPECT(find_worker(&harness) == 0);
+        REQUIRE(find_worker(&harness) == 0);
         expect_recovery(image, spawner);
 }
 
@@ -172,11 +172,11 @@ static void test_called_off(struct sample_image *image, struct jit_spawner *spaw
         jit_session_free(harness.session, false);
         pthread_join(running.thread, NULL);
         pthread_join(queued.thread, NULL);
-        EXPECT(running.answer.error == -ECANCELED && queued.answer.error == -ECANCELED);
+        REQUIRE(running.answer.error == -ECANCELED && queued.answer.error == -ECANCELED);
         harness_answer_done(&running.answer);
         harness_answer_done(&queued.answer);
-        EXPECT(harness_count_files(&harness, "jobs") == 0);
-        EXPECT(find_worker(&harness) == 0);
+        REQUIRE(harness_count_files(&harness, "jobs") == 0);
+        REQUIRE(find_worker(&harness) == 0);
         jit_target_free(harness.target);
         cache_close(harness.cache);
         expect_recovery(image, spawner);
@@ -191,7 +191,7 @@ static void test_out_of_memory(struct sample_image *image, struct jit_spawner *s
         struct jit_options options = {.memory_limit = UINT64_C(150) << 20};
         harness_open(&harness, image, spawner, "cache", NULL, &options);
         harness_ask(&harness, "bin/hello", &answer);
-        EXPECT(answer.error == -ENOMEM && strstr(answer.reason, "memory"));
+        REQUIRE(answer.error == -ENOMEM && strstr(answer.reason, "memory"));
         harness_answer_done(&answer);
         harness_close(&harness);
         expect_recovery(image, spawner);
@@ -203,8 +203,8 @@ static void test_disk_full(struct sample_image *image, struct jit_spawner *spawn
 {
         struct session_harness harness;
         _cleanup_free_ char *folder = NULL;
-        EXPECT(asprintf(&folder, "%s/small", image->folder) > 0);
-        EXPECT(mkdir(folder, 0700) == 0);
+        REQUIRE(asprintf(&folder, "%s/small", image->folder) > 0);
+        REQUIRE(mkdir(folder, 0700) == 0);
         if (mount("tmpfs", folder, "tmpfs", 0, "size=256k,mode=0700") < 0) {
                 printf("not root: a full disk is not tried\n");
                 return;
@@ -212,13 +212,13 @@ static void test_disk_full(struct sample_image *image, struct jit_spawner *spawn
         harness_open(&harness, image, spawner, "small/cache", NULL, NULL);
         char command[4096];
         snprintf(command, sizeof command, "cat /dev/zero >%s/filler 2>/dev/null; true", folder);
-        EXPECT(system(command) == 0);
+        REQUIRE(system(command) == 0);
         _cleanup_free_ char *output = harness_ask_and_run(&harness, "bin/hello");
-        EXPECT(strcmp(output, "hello\n") == 0);
+        REQUIRE(strcmp(output, "hello\n") == 0);
         struct cache_stats stats;
-        EXPECT(cache_stats(harness.cache, &stats) == 0 && stats.objects == 0);
+        REQUIRE(cache_stats(harness.cache, &stats) == 0 && stats.objects == 0);
         harness_close(&harness);
-        EXPECT(umount2(folder, MNT_DETACH) == 0);
+        REQUIRE(umount2(folder, MNT_DETACH) == 0);
 }
 
 /* Two processes, one cache: one compile. */
@@ -227,18 +227,18 @@ static void test_two_processes(struct sample_image *image)
         struct session_harness harness;
         int ready[2];
         char byte;
-        EXPECT(pipe(ready) == 0);
+        REQUIRE(pipe(ready) == 0);
         pid_t children[2];
         for (int i = 0; i < 2; i++) {
                 children[i] = fork();
-                EXPECT(children[i] >= 0);
+                REQUIRE(children[i] >= 0);
                 if (children[i] > 0)
                         continue;
                 close(ready[1]);
                 struct jit_spawner *spawner = harness_spawner();
                 harness_open(&harness, image, spawner, "both", NULL, NULL);
                 harness.is_shared = true;
-                EXPECT(read(ready[0], &byte, 1) == 0);
+                REQUIRE(read(ready[0], &byte, 1) == 0);
                 free(harness_ask_and_run(&harness, "bin/hello"));
                 harness_close(&harness);
                 jit_spawner_stop(spawner);
@@ -248,15 +248,15 @@ static void test_two_processes(struct sample_image *image)
         close(ready[1]);
         for (int i = 0; i < 2; i++) {
                 int status;
-                EXPECT(waitpid(children[i], &status, 0) == children[i] && status == 0);
+                REQUIRE(waitpid(children[i], &status, 0) == children[i] && status == 0);
         }
         struct cache_options where = {0};
         _cleanup_free_ char *folder = NULL;
-        EXPECT(asprintf(&folder, "%s/both", image->folder) > 0);
+        REQUIRE(asprintf(&folder, "%s/both", image->folder) > 0);
         where.directory = folder;
         struct cache_stats stats;
-        EXPECT(cache_open(&where, &harness.cache) == 0 && cache_stats(harness.cache, &stats) == 0);
-        EXPECT(stats.counters[CACHE_COMPILES] == 1 && stats.objects == 1);
+        REQUIRE(cache_open(&where, &harness.cache) == 0 && cache_stats(harness.cache, &stats) == 0);
+        REQUIRE(stats.counters[CACHE_COMPILES] == 1 && stats.objects == 1);
         cache_close(harness.cache);
 }
 

@@ -4,23 +4,16 @@
 #include "fmt_cleanup.h"
 #include "jit_worker_job.h"
 #include "jit_worker_report.h"
+#include "unit_check.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
-#define EXPECT(condition)                                                                          \
-        do {                                                                                       \
-                if (!(condition)) {                                                                \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);            \
-                        exit(1);                                                                   \
-                }                                                                                  \
-        } while (0)
-
 static void read_text(int fd, const char *text, struct jit_worker_report *ret)
 {
-        EXPECT(ftruncate(fd, 0) == 0);
-        EXPECT(pwrite(fd, text, strlen(text), 0) == (ssize_t)strlen(text));
-        EXPECT(jit_worker_report_read(fd, ret) == 0);
+        REQUIRE(ftruncate(fd, 0) == 0);
+        REQUIRE(pwrite(fd, text, strlen(text), 0) == (ssize_t)strlen(text));
+        REQUIRE(jit_worker_report_read(fd, ret) == 0);
 }
 
 static void test_report(void)
@@ -38,24 +31,24 @@ static void test_report(void)
                 .check_ns = 7,
                 .swept = 8};
         struct jit_worker_report read;
-        EXPECT(jit_worker_report_write(&written, fd) == 0);
-        EXPECT(jit_worker_report_read(fd, &read) == 0);
-        EXPECT(read.error == -EBADMSG && strcmp(read.reason, written.reason) == 0);
-        EXPECT(read.elf_size == 1 && read.modules == 2 && read.compiled == 3 && read.opt == 3);
-        EXPECT(read.start_ns == 4 && read.retarget_ns == 5 && read.link_ns == 6);
-        EXPECT(read.check_ns == 7 && read.swept == 8);
+        REQUIRE(jit_worker_report_write(&written, fd) == 0);
+        REQUIRE(jit_worker_report_read(fd, &read) == 0);
+        REQUIRE(read.error == -EBADMSG && strcmp(read.reason, written.reason) == 0);
+        REQUIRE(read.elf_size == 1 && read.modules == 2 && read.compiled == 3 && read.opt == 3);
+        REQUIRE(read.start_ns == 4 && read.retarget_ns == 5 && read.link_ns == 6);
+        REQUIRE(read.check_ns == 7 && read.swept == 8);
         jit_worker_report_done(&read);
 
         read_text(fd, "", &read);
-        EXPECT(read.error == -EIO && !read.reason);
+        REQUIRE(read.error == -EIO && !read.reason);
         read_text(fd, "elf 17\nerror 0", &read);
-        EXPECT(read.error == -EIO && read.elf_size == 17);
+        REQUIRE(read.error == -EIO && read.elf_size == 17);
         read_text(fd, "error 0\n", &read);
-        EXPECT(read.error == 0);
+        REQUIRE(read.error == 0);
         read_text(fd, "error 99999999999\n", &read);
-        EXPECT(read.error < 0);
+        REQUIRE(read.error < 0);
         read_text(fd, "error -3\nunknown x\n\n  \nreason\n", &read);
-        EXPECT(read.error < 0 && !read.reason);
+        REQUIRE(read.error < 0 && !read.reason);
         jit_worker_report_done(&read);
 }
 
@@ -69,15 +62,15 @@ static void test_job(void)
                 .threads = 16};
         struct jit_worker_job read;
         _cleanup_free_ char *text = NULL;
-        EXPECT(jit_worker_job_encode(&written, &text) == 0);
-        EXPECT(jit_worker_job_decode(text, strlen(text), &read) == 0);
-        EXPECT(strcmp(read.triple, written.triple) == 0 && strcmp(read.tune, written.tune) == 0);
-        EXPECT(strcmp(read.features, written.features) == 0 && read.size == written.size);
-        EXPECT(read.opt == 3 && read.threads == 16);
+        REQUIRE(jit_worker_job_encode(&written, &text) == 0);
+        REQUIRE(jit_worker_job_decode(text, strlen(text), &read) == 0);
+        REQUIRE(strcmp(read.triple, written.triple) == 0 && strcmp(read.tune, written.tune) == 0);
+        REQUIRE(strcmp(read.features, written.features) == 0 && read.size == written.size);
+        REQUIRE(read.opt == 3 && read.threads == 16);
         jit_worker_job_done(&read);
         for (size_t size = 0; size + 1 < strlen(text); size++)
-                EXPECT(jit_worker_job_decode(text, size, &read) == -EBADMSG);
-        EXPECT(jit_worker_job_decode("unknown 1\n", 10, &read) == -EBADMSG);
+                REQUIRE(jit_worker_job_decode(text, size, &read) == -EBADMSG);
+        REQUIRE(jit_worker_job_decode("unknown 1\n", 10, &read) == -EBADMSG);
 }
 
 int main(void)
