@@ -160,7 +160,12 @@ static int run_indexer(const char *path, const char *libexec, int image_fd, int 
                         path, 4 * seconds);
                 return error;
         }
-        return error < 0 ? error : report_end(path, status, output_fd);
+        if (error < 0) {
+                fmt_error("cannot index %s: waiting for %s failed: %s", path, program,
+                        strerror(-error));
+                return error;
+        }
+        return report_end(path, status, output_fd);
 }
 
 /* From here on nobody can change what was written: not even a child that survived. */

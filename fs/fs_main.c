@@ -18,6 +18,8 @@
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 
+#include <signal.h>
+
 static int print_version(void)
 {
         printf("xaasfs %s\nlibfuse %s\n", XAASFS_VERSION, fuse_pkgversion());
@@ -73,6 +75,8 @@ int main(int argc, char **argv)
         struct fs_options options;
         struct fs_daemon daemon;
         fmt_log_setup("xaasfs", FMT_LOG_INFO);
+        /* Some service managers start programs with it ignored; then no child can be waited for. */
+        signal(SIGCHLD, SIG_DFL);
         if (fs_options_parse(argc, argv, &options) < 0)
                 return 2;
         if (options.debug)
