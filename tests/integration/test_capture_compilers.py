@@ -60,7 +60,8 @@ GCC_ONLY = """-fno-gnu-unique -flto=4 -fuse-linker-plugin -flto-partition=one -f
 -fno-tree-loop-distribute-patterns -mstringop-strategy=loop -maccumulate-outgoing-args
 -fno-var-tracking-assignments -gno-variable-location-views -fstack-check -fira-loop-pressure
 -fno-partial-inlining -mpreferred-stack-boundary=4 -Wlogical-op -Wduplicated-cond
--Werror=format-overflow -fopt-info -fanalyzer -fno-schedule-insns2 -frename-registers""".split()
+-Werror=format-overflow -fopt-info -fanalyzer -fno-schedule-insns2 -frename-registers -fwrapv-pointer
+-mprefer-avx128 -ftree-loop-im -fno-trampolines""".split()
 ALSO_FINE = """-fno-plt -mcmodel=medium -pg -static-libgcc -fuse-ld=bfd -fcf-protection
 -Wl,-Bsymbolic-functions -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fno-common -pipe -ftree-vectorize
 -fvisibility=hidden -fno-math-errno -fno-strict-aliasing -fwrapv -funroll-loops -fprofile-use=nowhere""".split()

@@ -44,9 +44,9 @@ bool cc_flag_takes_value(const char *flag)
  * to clang 19 with -Werror; what changes the meaning of a program or its ABI is not here. */
 static const char *const understood[] = {"-ftree-vectorize", "-fno-tree-vectorize",
         "-ftree-slp-vectorize", "-fno-tree-slp-vectorize", "-ftree-ter", "-fno-tree-ter",
-        "-ftree-vrp", "-fno-tree-vrp", "-ftree-dce", "-fno-tree-dce", "-ftree-loop-im",
-        "-finline-functions", "-fno-inline-functions", "-fno-inline", "-finline-hint-functions",
-        "-finstrument-functions", "-fprofile-use=*", NULL};
+        "-ftree-vrp", "-fno-tree-vrp", "-ftree-dce", "-fno-tree-dce", "-finline-functions",
+        "-fno-inline-functions", "-fno-inline", "-finline-hint-functions", "-finstrument-functions",
+        "-fprofile-use=*", NULL};
 static const char *const gcc_only[] = {"--param=*", "-faggressive-loop-optimizations",
         "-fabi-compat-version=*", "-fabi-version=*", "-fallocation-dce", "-fallow-store-data-races",
         "-fanalyzer*", "-fno-analyzer*", "-fauto-inc-dec", "-fauto-profile*", "-fbit-tests",
@@ -70,6 +70,8 @@ static const char *const gcc_only[] = {"--param=*", "-faggressive-loop-optimizat
         "-findirect-inlining", "-finline-atomics", "-finline-functions-called-once",
         "-finline-limit*", "-finline-small-functions", "-fipa-*", "-fira-*",
         "-fisolate-erroneous-paths-*", "-fivopts", "-fkeep-inline-functions",
+        "-fkeep-gc-roots-live", "-fleading-underscore", "-freg-struct-return",
+        "-fprofile-info-section*", "-ftime-report-details", "-ftrampolines", "-mfancy-math-387",
         "-fkeep-static-functions", "-flarge-source-files", "-flifetime-dse*",
         "-flimit-function-alignment", "-flive-patching*", "-flive-range-shrinkage", "-floop-*",
         "-flra-*", "-fmem-report*", "-fmerge-constants", "-fmerge-debug-strings", "-fmodulo-sched*",

@@ -116,9 +116,14 @@ static void note_flag(struct cc_line *line, const char *flag)
                 line->has_target = true;
 }
 
-/* -specs=/usr/share/dpkg/no-pie-link.specs is how Debian's packages switch PIE off. */
-static const char *meaning_of_specs(const char *flag)
+/* What clang calls a flag that it does not know but that means something to it, or NULL.
+ * -specs=/usr/share/dpkg/no-pie-link.specs is how Debian's packages switch PIE off. */
+static const char *in_clang_s_words(const char *flag)
 {
+        if (strcmp(flag, "-fwrapv-pointer") == 0)
+                return "-fwrapv"; /* which covers pointers up to clang 19 */
+        if (strcmp(flag, "-mprefer-avx128") == 0)
+                return "-mprefer-vector-width=128";
         if (strncmp(flag, "-specs=", 7) != 0)
                 return NULL;
         const char *name = capture_base_name(flag + 7);
@@ -165,9 +170,9 @@ static int filter(char *const *argv, const struct cc_identity *identity, struct 
                         i++;
                         continue;
                 }
-                const char *specs = identity->like_gcc ? meaning_of_specs(word) : NULL;
-                if (specs)
-                        r = fmt_strings_append(&line->words, specs);
+                const char *translated = identity->like_gcc ? in_clang_s_words(word) : NULL;
+                if (translated)
+                        r = fmt_strings_append(&line->words, translated);
                 else if (!cc_flag_is_lto(word) &&
                          !(identity->like_gcc &&
                                  (cc_flag_is_gcc_only(word) || names_no_profile(word))))
