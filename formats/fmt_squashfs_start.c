@@ -48,12 +48,16 @@ static int spawn_indexer(
         char *const environment[] = {NULL};
         if (posix_spawn_file_actions_init(&actions) != 0)
                 return -ENOMEM;
-        /* dup2 onto itself keeps close-on-exec off as well, and 10 is out of the way of 3 and 4. */
+        /* Dup2 onto itself keeps close-on-exec off as well; ASIDE is out of everybody's way,
+         * however many descriptors whoever started us has left open. */
+        int aside = image_fd > output_fd ? image_fd + 1 : output_fd + 1;
+        if (aside <= FMT_INDEXER_OUTPUT_FD)
+                aside = FMT_INDEXER_OUTPUT_FD + 1;
         if (posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0) != 0 ||
                 posix_spawn_file_actions_adddup2(&actions, 0, 1) != 0 ||
-                posix_spawn_file_actions_adddup2(&actions, output_fd, 10) != 0 ||
+                posix_spawn_file_actions_adddup2(&actions, output_fd, aside) != 0 ||
                 posix_spawn_file_actions_adddup2(&actions, image_fd, FMT_INDEXER_IMAGE_FD) != 0 ||
-                posix_spawn_file_actions_adddup2(&actions, 10, FMT_INDEXER_OUTPUT_FD) != 0 ||
+                posix_spawn_file_actions_adddup2(&actions, aside, FMT_INDEXER_OUTPUT_FD) != 0 ||
                 posix_spawn_file_actions_addclosefrom_np(&actions, 5) != 0)
                 return -ENOMEM;
         return -posix_spawn(ret, program, &actions, NULL, argv, environment);

@@ -225,6 +225,21 @@ static void damage_and_open(const char *path, const char *copy, uint64_t *state)
         fmt_squashfs_free(image);
 }
 
+/* Whoever starts us may have left any number of descriptors open. */
+static void open_with_many_descriptors(const char *path)
+{
+        int taken[12];
+        for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+                struct fmt_squashfs *image;
+                REQUIRE(fmt_squashfs_open(path, NULL, &image) == 0);
+                fmt_squashfs_free(image);
+                taken[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+                REQUIRE(taken[i] >= 0);
+        }
+        for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+                close(taken[i]);
+}
+
 int main(void)
 {
         uint64_t state = unit_seed();
@@ -242,6 +257,8 @@ int main(void)
                 tree_make(tree, block_size > 100000 ? 60 : 300, block_size, &state);
                 tree_pack(tree, path, block_size, &state);
                 round_trip(tree, path, block_size);
+                if (round == 0)
+                        open_with_many_descriptors(path);
                 for (unsigned i = 0; i < 25; i++)
                         damage_and_open(path, copy, &state);
                 if (unit_failures > 0) {
