@@ -3,6 +3,7 @@
 
 #include "fmt_cleanup.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,10 +29,22 @@ static const char *program(void)
         return program_name ? program_name : program_invocation_short_name;
 }
 
+static void open_standard_descriptors(void)
+{
+        int fd;
+
+        /* The lowest that is free is what open gives. */
+        while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+                ;
+        if (fd > STDERR_FILENO)
+                close(fd);
+}
+
 void fmt_log_setup(const char *name, enum fmt_log_level most)
 {
         program_name = name;
         most_talkative = most;
+        open_standard_descriptors();
 }
 
 void fmt_log_to_syslog(void)

@@ -17,7 +17,9 @@
 enum fmt_log_level { FMT_LOG_ERROR, FMT_LOG_WARNING, FMT_LOG_INFO, FMT_LOG_DEBUG };
 
 /* Sets the name that starts each line and the most talkative level that is printed.
- * Default: the program's short name, FMT_LOG_INFO. Call before threads start. */
+ * Default: the program's short name, FMT_LOG_INFO. Opens /dev/null as descriptors 0, 1 and 2 where
+ * they are closed: no message may end in a file that got one of these numbers. Call first in main.
+ */
 void fmt_log_setup(const char *program, enum fmt_log_level most);
 
 /* From here on messages go to syslog (facility daemon). Call before threads start. */

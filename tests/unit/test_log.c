@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #define CHECK(condition)                                                                           \
         do {                                                                                       \
@@ -28,6 +29,21 @@ static const char *next_message(int fd)
         return text;
 }
 
+/* Started without them, a program must not take the first files that it opens for them. */
+static void test_closed_descriptors(void)
+{
+        pid_t child = fork();
+        int status;
+
+        if (child == 0) {
+                close_range(STDIN_FILENO, STDERR_FILENO, 0);
+                fmt_log_setup("xaas", FMT_LOG_WARNING);
+                int fd = open("/", O_RDONLY | O_CLOEXEC);
+                _exit(fd > STDERR_FILENO && fcntl(STDERR_FILENO, F_GETFD) == 0 ? 0 : 1);
+        }
+        CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
 int main(void)
 {
         char longer[8000];
@@ -37,6 +53,8 @@ int main(void)
         if (result_fd < 0 || socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) < 0 ||
                 dup2(pair[0], STDERR_FILENO) < 0)
                 return 1;
+
+        test_closed_descriptors();
 
         fmt_error("plain %d", 1);
         CHECK(!strcmp(next_message(pair[1]), "test_log: plain 1\n"));
