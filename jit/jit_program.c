@@ -178,13 +178,15 @@ static void remember(const struct jit_program *program, int index)
         atomic_store(&((struct jit_program *)program)->found, index);
 }
 
+/* A cache that cannot be read (a folder that root made, a bad disk) holds nothing: the program is
+ * compiled, and only not kept. */
 int jit_program_peek(struct jit_session *session, const struct jit_program *program, int *ret_fd)
 {
         for (size_t i = 0; i < program->n_keys; i++) {
                 int r = cache_peek(session->cache, &program->keys[i], ret_fd, NULL);
                 if (r == 0)
                         remember(program, (int)i);
-                if (r != -ENOENT)
+                if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
                         return r;
         }
         return -ENOENT;

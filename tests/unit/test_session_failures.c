@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -260,6 +261,24 @@ static void test_two_processes(struct sample_image *image)
         cache_close(harness.cache);
 }
 
+/* A cache that cannot be read is no reason not to compile. */
+static void test_unreadable_cache(struct sample_image *image, struct jit_spawner *spawner)
+{
+        struct session_harness harness;
+        harness_open(&harness, image, spawner, "unreadable", NULL, NULL);
+        for (unsigned i = 0; i < 256; i++) {
+                char path[PATH_MAX];
+                snprintf(
+                        path, sizeof path, "%s/v1/objects/%02x", cache_directory(harness.cache), i);
+                _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+                REQUIRE(fd >= 0);
+        }
+        char *output = harness_ask_and_run(&harness, "bin/hello");
+        REQUIRE(strcmp(output, "hello\n") == 0);
+        free(output);
+        harness_close(&harness);
+}
+
 int main(void)
 {
         struct sample_image image;
@@ -276,6 +295,7 @@ int main(void)
         test_out_of_memory(&image, spawner);
 #endif
         test_disk_full(&image, spawner);
+        test_unreadable_cache(&image, spawner);
         sample_image_done(&image);
         jit_spawner_stop(spawner);
         return 0;
