@@ -134,8 +134,6 @@ static void add_code_generation(struct command *command, const struct fmt_recipe
                 add(command, "--thinlto-cache-policy=prune_after=0s:cache_size=0%:"
                              "cache_size_bytes=0:cache_size_files=0");
         }
-        if (paths->object_prefix)
-                addf(command, "--lto-obj-path=%s", paths->object_prefix);
 }
 
 static const struct fmt_stub *find_stub(
@@ -208,7 +206,7 @@ int jit_recipe_command(const struct fmt_variant *variant, const struct jit_link_
         return 0;
 }
 
-bool jit_recipe_needs_two_steps(const struct fmt_variant *variant)
+bool jit_recipe_order_matters(const struct fmt_variant *variant)
 {
         bool after_module = false;
         for (size_t i = 0; i < variant->n_inputs; i++) {

@@ -62,7 +62,6 @@ struct jit_link_paths {
         const char *const *stubs; /* as many as the variant has */
         const char *const *option_files; /* as many as the recipe has options; NULL where no file */
         const char *thinlto_cache;       /* folder, or NULL */
-        const char *object_prefix;       /* --lto-obj-path, or NULL */
 };
 
 /* The ld.lld command line ("ld.lld" first, "-o -" included) that makes VARIANT again for
@@ -73,13 +72,9 @@ int jit_recipe_command(const struct fmt_variant *variant, const struct jit_link_
         const char *tune, const char *features, unsigned opt, unsigned threads, char ***ret_argv);
 
 /* ld.lld places what it compiles from modules after all native inputs, so constructors of
- * native inputs that stood behind a module would run too early. True where that matters; then link
- * twice:
- *   1. with object_prefix P: leaves P1 … PN, the objects of the N modules that are not lazy in the
- * order of the record, then those of lazy modules that were taken;
- *   2. with an `inputs` archive in which each module is replaced by its object (the lazy ones'
- *      at its end), lazy_inputs with natives only, and without object_prefix and thinlto_cache. */
-bool jit_recipe_needs_two_steps(const struct fmt_variant *variant);
+ * native inputs that stood behind a module would run too early. True where that can matter: then
+ * the map of the link has to be looked at (jit_link_order.h). */
+bool jit_recipe_order_matters(const struct fmt_variant *variant);
 
 /* 0, or -EINVAL with a message if an option of RECIPE is not in the vocabulary (hostile record). */
 int jit_recipe_check(const struct fmt_recipe *recipe);

@@ -127,7 +127,7 @@ static int attempt(const struct jit_worker_tools *tools, const struct jit_worker
                 return -errno;
         struct run run = {.cache = cache, .opt = opt};
         int r = run_linker(tools, parts, &run, ret_reason);
-        if (r == 0 && jit_recipe_needs_two_steps(parts->variant)) {
+        if (r == 0 && jit_recipe_order_matters(parts->variant)) {
                 r = put_in_order(tools, parts, &run, ret_reason);
                 if (r < 0 && !*ret_reason)
                         *ret_reason = strdup("the order of its constructors cannot be kept");

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* relink FAT OUTPUT: makes a program again out of its record, on this machine and without a box.
- * It is what the worker does, reduced to the recipe: so tests of capture need no mount.
+ * It is what the worker does, reduced to the recipe: so tests of capture need no mount. Where
+ * the order of constructors matters it links a second time, with the objects that the first link
+ * made of the modules; the worker orders them by a script instead, since that can use a cache.
  *
  * relink --show FAT: prints what the record says, one fact per line. */
 #include "fmt_bundle.h"
@@ -12,6 +14,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -179,11 +182,14 @@ static int link_once(const struct fat *fat, const struct fmt_variant *variant, c
         struct jit_link_paths paths = {.inputs = inputs,
                 .lazy_inputs = lazy,
                 .stubs = (const char *const *)stubs,
-                .option_files = (const char *const *)files,
-                .object_prefix = second ? NULL : prefix};
+                .option_files = (const char *const *)files};
         const char *features = getenv("RELINK_FEATURES"), *tune = getenv("RELINK_TUNE");
         char **argv = NULL;
         int r = jit_recipe_command(variant, &paths, tune, features, 3, 2, &argv);
+        char option[PATH_MAX + 32];
+        snprintf(option, sizeof option, "--lto-obj-path=%s", prefix ? prefix : "");
+        if (r == 0 && prefix && !second)
+                r = fmt_strings_append(&argv, option);
         if (r == 0)
                 r = run_linker(argv, output);
         fmt_strings_free(argv);
@@ -200,7 +206,7 @@ static int relink(const struct fat *fat, const char *output)
         }
         const struct fmt_variant *variant = &fat->record->variants[0];
         unlink(output);
-        if (!jit_recipe_needs_two_steps(variant))
+        if (!jit_recipe_order_matters(variant))
                 return link_once(fat, variant, NULL, false, output);
         _cleanup_free_ char *prefix = NULL;
         if (asprintf(&prefix, "%s.lto", output) < 0)

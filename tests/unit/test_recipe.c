@@ -294,16 +294,16 @@ static void test_command(void)
         CHECK(jit_recipe_command(&variant, &paths, NULL, NULL, 3, 1, &argv) == -EINVAL);
 }
 
-static void test_two_steps(void)
+static void test_order_matters(void)
 {
         struct fmt_input inputs[] = {{.kind = FMT_INPUT_NATIVE, .has_constructors = true},
                 {.kind = FMT_INPUT_MODULE}, {.kind = FMT_INPUT_NATIVE}};
         struct fmt_variant variant = {.inputs = inputs, .n_inputs = 3};
-        CHECK(!jit_recipe_needs_two_steps(&variant));
+        CHECK(!jit_recipe_order_matters(&variant));
         inputs[2].has_constructors = true;
-        CHECK(jit_recipe_needs_two_steps(&variant));
+        CHECK(jit_recipe_order_matters(&variant));
         inputs[2].lazy = true;
-        CHECK(!jit_recipe_needs_two_steps(&variant));
+        CHECK(!jit_recipe_order_matters(&variant));
 }
 
 int main(void)
@@ -315,7 +315,7 @@ int main(void)
         test_files_of_options();
         test_response_files();
         test_command();
-        test_two_steps();
+        test_order_matters();
         test_check();
         return unit_report();
 }
