@@ -10,7 +10,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-/* A program that failed is tried again only after this long: nanoseconds. */
+/* A program that failed is tried again only after this long: nanoseconds. What may be the machine's
+ * fault of the moment gets another try at once, the first time. */
 #define RETRY_NS (UINT64_C(60) * 1000000000u)
 
 /* A request that waits for a job. */
@@ -35,6 +36,7 @@ struct jit_job {
 struct jit_failure {
         struct fmt_digest key;
         int error;
+        unsigned in_a_row;
         char *reason;
         uint64_t at_ns;
         struct jit_failure *next;
@@ -48,6 +50,19 @@ static struct jit_failure *find_failure(struct jit_session *session, const struc
                 if (fmt_digest_equal(&failure->key, key))
                         return failure;
         return NULL;
+}
+
+/* Somebody killed the worker, memory or disk or descriptors were short. */
+static bool may_pass(int error)
+{
+        return error == -ENOMEM || error == -ENOSPC || error == -EMFILE || error == -ENFILE ||
+               error == -EAGAIN;
+}
+
+static bool is_final(const struct jit_failure *failure)
+{
+        return failure->error < 0 && jit_now_ns() - failure->at_ns < RETRY_NS &&
+               (failure->in_a_row > 1 || !may_pass(failure->error));
 }
 
 static void remember_outcome(struct jit_session *session, const struct jit_program *program,
@@ -65,6 +80,7 @@ static void remember_outcome(struct jit_session *session, const struct jit_progr
                 session->failures = failure;
         }
         free(failure->reason);
+        failure->in_a_row = result->error < 0 ? failure->in_a_row + 1 : 0;
         failure->error = result->error;
         failure->reason = result->reason ? strdup(result->reason) : NULL;
         failure->at_ns = jit_now_ns();
@@ -193,7 +209,7 @@ static struct jit_job *next_job(struct jit_session *session, unsigned *ret_threa
                 *ret_cancelled = session->cancelled;
                 struct jit_failure *failure = find_failure(session, &job->program->keys[0]);
                 *ret_failure = (struct jit_failure){0};
-                if (failure && failure->error < 0 && jit_now_ns() - failure->at_ns < RETRY_NS) {
+                if (failure && is_final(failure)) {
                         ret_failure->error = failure->error;
                         ret_failure->reason = strdup(failure->reason ? failure->reason : "failed");
                 }

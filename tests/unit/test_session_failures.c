@@ -138,6 +138,11 @@ static void test_killed(struct sample_image *image, struct jit_spawner *spawner)
         free(reason);
         jit_program_free(program);
         harness_answer_done(&asking.answer);
+        /* Whoever comes next need not wait for another mount, nor for a minute. */
+        _cleanup_free_ char *output = harness_ask_and_run(&harness, "bin/hello");
+        REQUIRE(strcmp(output, "hello\n") == 0);
+        uint64_t freed;
+        REQUIRE(cache_clear(harness.cache, true, &freed) == 0);
         harness_close(&harness);
         REQUIRE(find_worker(&harness) == 0);
         expect_recovery(image, spawner);
