@@ -19,11 +19,24 @@
 #include "fmt_log.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 
 static int print_version(void)
 {
         printf("xaasfs %s\nlibfuse %s\n", XAASFS_VERSION, fuse_pkgversion());
         return 0;
+}
+
+/* Each compiled program that is open, or was seconds ago, is a descriptor here; the customary 1024
+ * would be used up by a backup of a large image, and then programs get their baselines. */
+static void allow_many_descriptors(void)
+{
+        struct rlimit limit;
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+                fmt_debug("cannot raise the number of open files");
 }
 
 static int serve(struct fs *fs, const struct fs_options *options, struct jit_spawner *spawner,
@@ -52,6 +65,7 @@ static int run(const struct fs_options *options, struct fs_daemon *daemon)
                 .offset = options->offset, .cache_size = options->block_cache};
         struct fs fs = {0};
         struct jit_spawner *spawner = NULL;
+        allow_many_descriptors();
         int error = fmt_squashfs_open(options->image, &image_options, &fs.image);
         if (error < 0)
                 return error;

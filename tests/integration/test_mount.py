@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import signal
 import stat
 import struct
@@ -375,6 +376,18 @@ def test_a_second_sigterm_ends_it(t):
         os.close(file)
     except OSError as error:
         t.contains(str(error), "not connected")
+
+
+def test_open_programs_are_not_bounded_by_the_soft_limit_of_descriptors(t):
+    image = t.squashfs({"a": b"a"})
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard // 2, hard))
+        mount = t.mount(image)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    t.equal(resource.prlimit(mount.pid, resource.RLIMIT_NOFILE), (hard, hard))
+    mount.stop()
 
 
 def test_dead_mount_says_how_to_clean_up(t):
