@@ -23,9 +23,10 @@ A test file is a list of functions named test_*, each taking one argument, and e
     t.rootfs(name)         a minimal root file system for packing and containers (rootfs.py)
     t.equal, t.true, t.contains   checks that say what was seen
 
-    harness.binary(name)   path of a command in the build folder; skips if it was not built
+    harness.binary(name)   path of a command in the build folder
+    harness.binary_for_anyone(t, name)   a copy of it for tests that become another user
     harness.skip(reason)   ends this function as skipped
-    harness.need_fuse(), harness.need_command(name), harness.need_root()
+    harness.need_fuse(), need_fusermount(), need_root(), need_command(name)   skip without it
     harness.BuiltTwice, harness.serve       the same program plain and through the mount (served.py)
     harness.debian_source(package)   unpacked source of a Debian package, fetched once (debian.py)
 
@@ -34,7 +35,8 @@ XAASFS_BUILD (default: `build` of the checkout) and keeps all scratch folders wi
 exits 0 if all passed, 1 if one failed, 77 if all were skipped.
 """
 
-from .binaries import BUILD, SOURCE, binary, binary_for_anyone, need_command, need_fuse, need_root
+from .binaries import (BUILD, SOURCE, binary, binary_for_anyone, need_command, need_fuse,
+                       need_fusermount, need_root)
 from .debian import debian_source
 from .mount import Mount
 from .outcome import Skipped, TestFailure, skip
@@ -43,7 +45,7 @@ from .runner import Test, main
 from .served import BuiltTwice, Served, serve
 
 __all__ = [
-    "BUILD", "SOURCE", "BuiltTwice", "Mount", "RootFs", "Served", "Skipped", "Test",
-    "TestFailure", "binary", "debian_source", "main", "need_command", "need_fuse", "need_root",
-    "serve", "skip",
+    "BUILD", "SOURCE", "BuiltTwice", "Mount", "RootFs", "Served", "Skipped", "Test", "TestFailure",
+    "binary", "binary_for_anyone", "debian_source", "main", "need_command", "need_fuse",
+    "need_fusermount", "need_root", "serve", "skip",
 ]

@@ -5,7 +5,7 @@ import os
 import pathlib
 import shutil
 
-from .outcome import skip
+from .outcome import TestFailure, skip
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("XAASFS_BUILD", SOURCE / "build"))
@@ -19,7 +19,8 @@ def binary(name):
         path = BUILD / room / name
         if os.access(path, os.X_OK) and path.is_file():
             return path
-    skip(f"{name} is not in the build folder {BUILD}; build it with: meson compile -C {BUILD}")
+    raise TestFailure(
+        f"{name} is not in the build folder {BUILD}; build it with: meson compile -C {BUILD}")
 
 
 def binary_for_anyone(t, name):
@@ -68,6 +69,13 @@ def need_fuse():
     problem = fuse_problem()
     if problem:
         skip(problem)
+
+
+def need_fusermount():
+    """For tests that mount as an ordinary user, with the set-user-id helper of libfuse."""
+    need_command("fusermount3")
+    if not os.path.exists("/etc/mtab"):
+        skip("fusermount3 -u needs /etc/mtab; make it with: ln -s /proc/self/mounts /etc/mtab")
 
 
 def _has_sys_admin():

@@ -441,7 +441,7 @@ def as_user(t, command):
 
 def test_an_ordinary_user(t):
     harness.need_root()
-    harness.need_command("fusermount3")
+    harness.need_fusermount()
     image = t.squashfs({"a": b"served"})
     mnt = t.scratch / "mnt"
     mnt.mkdir()

@@ -524,7 +524,7 @@ def check_user(t, command):
 
 def test_an_ordinary_user(t):
     harness.need_root()
-    harness.need_command("fusermount3")
+    harness.need_fusermount()
     check_user(t, USER_SESSION.format(xaasfs=harness.binary_for_anyone(t, "xaasfs"), image=programs().image,
                                       mnt=t.scratch / "user/mnt", umount="fusermount3 -u"))
 
