@@ -47,7 +47,10 @@ def test_a_wrong_weight_is_noticed(t):
     copy = t.scratch / "copy"
     t.run(["cp", "-r", APP, copy])
     stencil = copy / "lib/stencil.c"
-    stencil.write_text(stencil.read_text().replace("w4 * fourth", "0.9f * w4 * fourth"))
+    right = stencil.read_text()
+    wrong = right.replace("w4 * (u[-4] + u[4]", "w4 * (0.9f * u[-4] + u[4]")
+    t.true(wrong != right, "the kernel is not the one that this test spoils")
+    stencil.write_text(wrong)
     t.run(["make", "-s", "-C", copy])
     # Not 32: there the modes' contributions to that term happen to cancel.
     t.contains(t.run([copy / "seiche", "--size", 40, "--steps", 200], expect=1).stdout, "WRONG")

@@ -17,6 +17,9 @@ extern "C" {
 /* Cells on either side that the stencil reaches: half the order of accuracy. */
 #define SEICHE_HALO 4
 
+/* Most cells per side. */
+#define SEICHE_MAX_SIZE 1024
+
 /* Weights of the eighth-order second derivative at distance 0 to 4 (Fornberg 1988, table 1). */
 extern const float seiche_weights[SEICHE_HALO + 1];
 

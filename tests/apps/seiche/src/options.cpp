@@ -37,7 +37,7 @@ Options Options::parse(int argc, char **argv)
                         throw UsageError(std::string(name) + " needs a value");
                 std::string_view value = argv[++i];
                 if (name == "--size")
-                        options.size = number(name, value, 16, 1024);
+                        options.size = number(name, value, 16, SEICHE_MAX_SIZE);
                 else if (name == "--steps")
                         options.steps = number(name, value, 1, 1000000);
                 else if (value == "homogeneous")
