@@ -227,6 +227,43 @@ static int feed_job(
         return r < 0 ? r : jit_archive_end(steal_pointer(&writer));
 }
 
+static int add_size(const struct fmt_bundle *bundle, const struct fmt_digest *digest,
+        uint64_t *total, uint64_t most)
+{
+        struct fmt_blob_info info;
+        int r = fmt_bundle_find(bundle, digest, &info);
+        if (r < 0)
+                return r;
+        if (info.raw_size > most - *total)
+                return -EFBIG;
+        *total += info.raw_size;
+        return 0;
+}
+
+/* What we hand over is our memory, not the worker's: a record may name a blob that is nothing but
+ * zeroes a hundred thousand times. What the linker could not even map is not begun. */
+static int check_total(const struct jit_worker_order *order, const struct fmt_bundle *bundle,
+        const char **ret_name)
+{
+        const struct fmt_variant *variant = order->variant;
+        uint64_t total = 0, most = order->memory_limit ? order->memory_limit : UINT64_MAX;
+        int r = 0;
+        for (size_t i = 0; i < variant->n_inputs && r == 0; i++) {
+                *ret_name = variant->inputs[i].name;
+                r = add_size(bundle, &variant->inputs[i].digest, &total, most);
+        }
+        for (size_t i = 0; i < variant->n_stubs && r == 0; i++) {
+                *ret_name = variant->stubs[i].soname;
+                r = add_size(bundle, &variant->stubs[i].digest, &total, most);
+        }
+        for (size_t i = 0; i < variant->recipe.n_options && r == 0; i++) {
+                const struct fmt_option *option = &variant->recipe.options[i];
+                *ret_name = option->text;
+                r = option->has_file ? add_size(bundle, &option->file, &total, most) : 0;
+        }
+        return r;
+}
+
 /* Stubs are as much to decompress and to verify as modules are: two threads share it. */
 struct feeding {
         struct jit_worker *worker;
@@ -247,11 +284,14 @@ int jit_worker_feed(
 {
         struct feeding job = {.worker = worker, .bundle = bundle};
         pthread_t thread;
+        int r = check_total(worker->order, bundle, ret_name);
+        if (r < 0)
+                return r;
         *ret_name = NULL;
         bool apart = pthread_create(&thread, NULL, feed_job_in_thread, &job) == 0;
         if (!apart)
                 feed_job_in_thread(&job);
-        int r = feed_inputs(worker, bundle, true, ret_name);
+        r = feed_inputs(worker, bundle, true, ret_name);
         if (r == 0)
                 r = feed_inputs(worker, bundle, false, ret_name);
         if (apart)

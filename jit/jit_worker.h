@@ -48,7 +48,7 @@ int jit_worker_start(
         struct jit_spawner *spawner, const struct jit_worker_order *order, struct jit_worker **ret);
 
 /* Reads, decompresses and verifies every blob of the variant and hands them over. -EBADMSG,
- * -ENOENT, -EIO as fmt_bundle_read; then ret_name (borrowed from the variant, or NULL) is the input
+ * -ENOENT, -EIO as fmt_bundle_read, -EFBIG (more than the worker's memory); then ret_name (borrowed from the variant, or NULL) is the input
  * that could not be read. */
 int jit_worker_feed(
         struct jit_worker *worker, const struct fmt_bundle *bundle, const char **ret_name);

@@ -90,6 +90,22 @@ static void add_programs(struct sample_image *image)
         sample_program(image, record, "bin/not-rewritten", PROMISED);
 }
 
+/* Little in the image, more than any memory when it is handed to a worker. */
+static void add_endless(struct sample_image *image)
+{
+        enum { SIZE = 32 << 20 };
+        _cleanup_free_ void *zeroes = calloc(1, SIZE);
+        struct fmt_record *record = sample_record(image, FMT_OUTPUT_PIE);
+        REQUIRE(zeroes);
+        struct fmt_digest digest = sample_bytes(image, record, "src/0.c", zeroes, SIZE)->digest;
+        for (int i = 1; i < 64; i++) {
+                char name[32];
+                snprintf(name, sizeof name, "src/%d.c", i);
+                sample_bytes(image, record, name, "x", 1)->digest = digest;
+        }
+        sample_program(image, record, "bin/endless", PROMISED);
+}
+
 /* Bitcode can make the assembler read any file that its process can open: none of ours. */
 static void add_readers(struct sample_image *image)
 {
@@ -133,6 +149,15 @@ static void expect_success(struct session_harness *harness, const char *path)
         harness_answer_done(&answer);
 }
 
+static void test_endless(struct sample_image *image, struct jit_spawner *spawner)
+{
+        struct session_harness harness;
+        struct jit_options options = {.memory_limit = UINT64_C(1) << 30};
+        harness_open(&harness, image, spawner, "endless", NULL, &options);
+        expect_refusal(&harness, "bin/endless", -EFBIG, "src/31.c cannot be read");
+        harness_close(&harness);
+}
+
 int main(void)
 {
         struct jit_spawner *spawner = harness_spawner();
@@ -141,6 +166,7 @@ int main(void)
         sample_image_open(&image);
         add_programs(&image);
         add_readers(&image);
+        add_endless(&image);
         sample_image_close(&image);
         harness_open(&harness, &image, spawner, "cache", "x86-64-v2", NULL);
 
@@ -168,6 +194,7 @@ int main(void)
         REQUIRE(harness_counter(&harness, CACHE_COMPILES) == 4);
         REQUIRE(harness_counter(&harness, CACHE_COMPILES_FAILED) == 12);
         harness_close(&harness);
+        test_endless(&image, spawner);
         sample_image_done(&image);
         jit_spawner_stop(spawner);
         return 0;
