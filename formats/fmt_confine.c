@@ -3,6 +3,7 @@
 
 #include "fmt_cleanup.h"
 #include "fmt_landlock.h"
+#include "fmt_sanitizer.h"
 #include "fmt_syscalls.h"
 
 #include <linux/capability.h>
@@ -10,18 +11,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-
-/* Sanitizers reserve terabytes of address space for their shadow. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SHADOW_MEMORY 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAS_SHADOW_MEMORY 1
-#endif
-#endif
-#ifndef HAS_SHADOW_MEMORY
-#define HAS_SHADOW_MEMORY 0
-#endif
 
 /* Lowers soft and hard limit; never raises one. */
 static int limit(int resource, uint64_t most)
@@ -41,7 +30,7 @@ static int limit_resources(const struct fmt_confinement *confinement)
 {
         int r = limit(RLIMIT_CORE, 0);
 
-        if (r == 0 && confinement->memory_limit && !HAS_SHADOW_MEMORY)
+        if (r == 0 && confinement->memory_limit && !FMT_SANITIZER)
                 r = limit(RLIMIT_AS, confinement->memory_limit);
         if (r == 0 && confinement->file_limit)
                 r = limit(RLIMIT_FSIZE, confinement->file_limit);

@@ -6,6 +6,7 @@
  * libsquashfuse trusts what it reads, so this process gives up everything but those two
  * descriptors before it reads the first byte, and whoever reads the index checks all of it. */
 #include "fmt_confine.h"
+#include "fmt_sanitizer.h"
 #include "fmt_squashfs_start.h"
 #include "indexer_walk.h"
 
@@ -15,15 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
-#ifdef SANITIZED
+#if FMT_SANITIZER
 /* The search for leaks starts threads and reads /proc, which a confined process may not do. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)

@@ -91,11 +91,11 @@ int jit_bitcode_next_question(
         const void *buffer, size_t size, size_t *offset, struct jit_bitcode_question *ret)
 {
         struct question_head head;
-        const char *at = (const char *)buffer + *offset;
         size_t left = size - *offset;
 
         if (left == 0)
                 return 0;
+        const char *at = (const char *)buffer + *offset;
         if (left < sizeof(head))
                 return -EBADMSG;
         memcpy(&head, at, sizeof(head));
@@ -127,18 +127,18 @@ int jit_bitcode_next_answer(
         const void *buffer, size_t size, size_t *offset, struct jit_bitcode_answer *ret)
 {
         struct answer_head head;
-        const char *at = (const char *)buffer + *offset;
-        const char *start = at;
         size_t left = size - *offset;
 
         if (left == 0)
                 return 0;
+        const char *at = (const char *)buffer + *offset;
+        const char *start = at;
         const char *raw = take(&at, &left, sizeof(head));
         if (!raw)
                 return -EBADMSG;
         memcpy(&head, raw, sizeof(head));
         uint32_t error = le32toh(head.error);
-        ret->error = -(int)error;
+        ret->error = error ? -EBADMSG : 0;
         ret->flags = le32toh(head.flags);
         ret->size = (size_t)le64toh(head.size);
         ret->reason_size = le32toh(head.reason_size);

@@ -5,6 +5,7 @@
  * checks at the end is the file that the session will copy, byte for byte. */
 #include "fmt_cleanup.h"
 #include "fmt_confine.h"
+#include "fmt_sanitizer.h"
 #include "jit_check.h"
 #include "jit_check_code.h"
 #include "jit_clock.h"
@@ -22,15 +23,7 @@
 
 /* ---- the box ---- */
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED
-#endif
-#endif
-
-#ifdef SANITIZED
+#if FMT_SANITIZER
 /* The search for leaks starts a process that reads /proc, which a confined process may not do. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)

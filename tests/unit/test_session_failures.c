@@ -4,6 +4,7 @@
 #include "session_harness.h"
 
 #include "fmt_cleanup.h"
+#include "fmt_sanitizer.h"
 #include "jit_spawner.h"
 
 #include <dirent.h>
@@ -188,8 +189,6 @@ static void test_called_off(struct sample_image *image, struct jit_spawner *spaw
         expect_recovery(image, spawner);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-/* (A sanitizer's shadow memory allows for no limit on address space.) */
 static void test_out_of_memory(struct sample_image *image, struct jit_spawner *spawner)
 {
         struct session_harness harness;
@@ -202,7 +201,6 @@ static void test_out_of_memory(struct sample_image *image, struct jit_spawner *s
         harness_close(&harness);
         expect_recovery(image, spawner);
 }
-#endif
 
 /* A cache without room: the program is served all the same. */
 static void test_disk_full(struct sample_image *image, struct jit_spawner *spawner)
@@ -296,9 +294,9 @@ int main(void)
         test_killed(&image, spawner);
         test_hanging(&image, spawner);
         test_called_off(&image, spawner);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-        test_out_of_memory(&image, spawner);
-#endif
+        /* A sanitizer's shadow memory allows for no limit on address space. */
+        if (!FMT_SANITIZER)
+                test_out_of_memory(&image, spawner);
         test_disk_full(&image, spawner);
         test_unreadable_cache(&image, spawner);
         sample_image_done(&image);
