@@ -30,6 +30,10 @@ int fs_stat(const struct fs *fs, fmt_inode inode, struct stat *ret)
 static void operation_init(void *userdata, struct fuse_conn_info *conn)
 {
         struct fs *fs = userdata;
+        /* libfuse may offer more where the system's limit on pages was raised; the kernel would
+         * take a shorter answer for the end of the file. */
+        if (conn->max_write > FMT_VIEW_MAX)
+                conn->max_write = FMT_VIEW_MAX;
         static const uint64_t wanted[] = {FUSE_CAP_ASYNC_READ, FUSE_CAP_PARALLEL_DIROPS,
                 FUSE_CAP_CACHE_SYMLINKS, FUSE_CAP_NO_OPENDIR_SUPPORT, FUSE_CAP_READDIRPLUS};
         for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
