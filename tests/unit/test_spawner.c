@@ -341,6 +341,7 @@ static void test_parallel(struct jit_spawner *spawner, pid_t spawner_pid)
         int pids[2];
         int status;
         size_t ours = open_descriptors(getpid());
+        /* It may still be tidying up after an earlier test: this is an upper bound. */
         size_t theirs = open_descriptors(spawner_pid);
 
         for (int i = 0; i < PARALLEL; i++)
@@ -358,10 +359,10 @@ static void test_parallel(struct jit_spawner *spawner, pid_t spawner_pid)
         CHECK(open_descriptors(getpid()) == ours);
         /* The spawner answers first and tidies up (adopted grandchildren, too) right afterwards. */
         for (int i = 0;
-                i < 2000 && (only_child_of(spawner_pid) || open_descriptors(spawner_pid) != theirs);
+                i < 2000 && (only_child_of(spawner_pid) || open_descriptors(spawner_pid) > theirs);
                 i++)
                 usleep(5000);
-        CHECK(open_descriptors(spawner_pid) == theirs);
+        CHECK(open_descriptors(spawner_pid) <= theirs);
         CHECK(only_child_of(spawner_pid) == 0);
 }
 
