@@ -147,6 +147,9 @@ static int run_worker(struct jit_compile *compile)
                 r = list_seed_folders(compile);
         if (r == 0)
                 r = start_worker(compile);
+        if (r == -ECHILD)
+                compile->reason = strdup("the process that starts compilers was killed; nothing "
+                                         "more is compiled until the image is mounted again");
         if (r == 0)
                 r = seed(compile);
         if (r == 0)

@@ -282,6 +282,23 @@ static void test_unreadable_cache(struct sample_image *image, struct jit_spawner
         harness_close(&harness);
 }
 
+/* Last of all, since nothing can be compiled afterwards. */
+static void test_spawner_killed(struct sample_image *image, struct jit_spawner *spawner)
+{
+        struct session_harness harness;
+        struct harness_answer answer;
+        char path[64];
+        int pid = 0;
+        snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+        _cleanup_fclose_ FILE *children = fopen(path, "re");
+        REQUIRE(children && fscanf(children, "%d", &pid) == 1 && kill(pid, SIGKILL) == 0);
+        harness_open(&harness, image, spawner, "cache", NULL, NULL);
+        harness_ask(&harness, "bin/hello", &answer);
+        REQUIRE(answer.error == -ECHILD && strstr(answer.reason, "mounted again"));
+        harness_answer_done(&answer);
+        harness_close(&harness);
+}
+
 int main(void)
 {
         struct sample_image image;
@@ -299,6 +316,7 @@ int main(void)
                 test_out_of_memory(&image, spawner);
         test_disk_full(&image, spawner);
         test_unreadable_cache(&image, spawner);
+        test_spawner_killed(&image, spawner);
         sample_image_done(&image);
         jit_spawner_stop(spawner);
         return 0;
