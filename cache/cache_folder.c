@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache_folder.h"
 
+#include "cache_internal.h"
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
@@ -233,60 +233,49 @@ static int open_to_remove(int parent, const char *name)
         return fd;
 }
 
+struct removal {
+        int top;
+        uint64_t number; /* of the next folder that moves up */
+        bool found;      /* something, in this pass over TOP */
+};
+
 /* Moves folder NAME of CHILD up into TOP, under a number that is not taken. */
-static int move_up(int top, int child, const char *name, uint64_t *number)
+static int move_up(struct removal *removal, int child, const char *name)
 {
         _cleanup_close_ int opened = -1;
         char moved[32];
 
         do
-                snprintf(moved, sizeof(moved), "moved-%llu", (unsigned long long)(*number)++);
-        while (faccessat(top, moved, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
-        if (renameat(child, name, top, moved) == 0)
+                snprintf(moved, sizeof(moved), "moved-%llu", (unsigned long long)removal->number++);
+        while (faccessat(removal->top, moved, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+        if (renameat(child, name, removal->top, moved) == 0)
                 return 0;
         if (errno != EACCES)
                 return -errno;
         opened = open_to_remove(child, name);
-        return opened < 0 || renameat(child, name, top, moved) < 0 ? -errno : 0;
+        return opened < 0 || renameat(child, name, removal->top, moved) < 0 ? -errno : 0;
 }
 
-/* Empties folder CHILD of TOP by removing its files and moving its folders up into TOP. */
-static int empty_child(int top, int child, uint64_t *number)
+/* Empties a folder of TOP, name by name: its files go, its folders move up into TOP. */
+static int remove_or_move_up(void *context, int child, const char *name)
 {
-        DIR *folder;
-        struct dirent *entry;
-        int r = 0;
-        int fd = dup(child);
-
-        if (fd < 0)
+        if (unlinkat(child, name, 0) == 0 || errno == ENOENT)
+                return 0;
+        if (errno != EISDIR && errno != EPERM)
                 return -errno;
-        folder = fdopendir(fd);
-        if (!folder) {
-                close(fd);
-                return -errno;
-        }
-        while (r == 0 && (entry = readdir(folder))) {
-                if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-                        continue;
-                if (unlinkat(child, entry->d_name, 0) == 0 || errno == ENOENT)
-                        continue;
-                if (errno != EISDIR && errno != EPERM) {
-                        r = -errno;
-                        break;
-                }
-                if (unlinkat(child, entry->d_name, AT_REMOVEDIR) == 0)
-                        continue;
-                r = move_up(top, child, entry->d_name, number);
-        }
-        closedir(folder);
-        return r;
+        if (unlinkat(child, name, AT_REMOVEDIR) == 0)
+                return 0;
+        return move_up(context, child, name);
 }
 
-static int remove_child(int top, const char *name, uint64_t *number)
+/* What it held is in TOP afterwards. */
+static int remove_child(void *context, int top, const char *name)
 {
+        struct removal *removal = context;
         _cleanup_close_ int child = -1;
         int r;
 
+        removal->found = true;
         if (unlinkat(top, name, 0) == 0 || errno == ENOENT)
                 return 0;
         if (errno != EISDIR && errno != EPERM)
@@ -294,43 +283,16 @@ static int remove_child(int top, const char *name, uint64_t *number)
         child = open_to_remove(top, name);
         if (child < 0)
                 return errno == ENOENT ? 0 : -errno;
-        r = empty_child(top, child, number);
+        r = cache_each_name(child, remove_or_move_up, removal);
         if (r < 0)
                 return r;
         return unlinkat(top, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* One pass over what TOP holds now; what its children held is in TOP afterwards. */
-static int remove_children(int top, uint64_t *number, bool *ret_empty)
-{
-        DIR *folder;
-        struct dirent *entry;
-        int r = 0;
-        int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0)
-                return -errno;
-        folder = fdopendir(fd);
-        if (!folder) {
-                close(fd);
-                return -errno;
-        }
-        *ret_empty = true;
-        while (r == 0 && (entry = readdir(folder))) {
-                if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-                        continue;
-                *ret_empty = false;
-                r = remove_child(top, entry->d_name, number);
-        }
-        closedir(folder);
-        return r;
-}
-
 int cache_tree_remove(int parent, const char *name)
 {
         _cleanup_close_ int top = -1;
-        uint64_t number = 0;
-        bool empty = false;
+        struct removal removal = {.found = true};
         int r = 0;
 
         if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
@@ -340,8 +302,11 @@ int cache_tree_remove(int parent, const char *name)
         top = open_to_remove(parent, name);
         if (top < 0)
                 return errno == ENOENT ? 0 : -errno;
-        while (r == 0 && !empty)
-                r = remove_children(top, &number, &empty);
+        removal.top = top;
+        while (r == 0 && removal.found) {
+                removal.found = false;
+                r = cache_each_name(top, remove_child, &removal);
+        }
         if (r < 0)
                 return r;
         return unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
