@@ -46,6 +46,20 @@ static int open_file(const char *path, int *ret_fd, uint64_t *ret_size)
         return 0;
 }
 
+int fmt_squashfs_start_data(struct fmt_squashfs *image, uint64_t cache_size)
+{
+        if (cache_size == 0)
+                cache_size = DEFAULT_CACHE_SIZE;
+        int error =
+                fmt_block_cache_new(cache_size, image->index.header->block_size, &image->blocks);
+        /* On one core there is nobody to read ahead. */
+        const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        if (error == 0 && cache_size >= LEAST_CACHE_FOR_READAHEAD && cores > 1)
+                error = fmt_readahead_new(&image->index, (unsigned)cores, fmt_squashfs_make_ahead,
+                        image, &image->readahead);
+        return error;
+}
+
 int fmt_squashfs_open(
         const char *path, const struct fmt_squashfs_options *options, struct fmt_squashfs **ret)
 {
@@ -69,14 +83,7 @@ int fmt_squashfs_open(
                 options->libexec, &image->map, &image->map_size, &image->index);
         if (error < 0)
                 return error;
-        const uint64_t cache_size =
-                options->cache_size > 0 ? options->cache_size : DEFAULT_CACHE_SIZE;
-        error = fmt_block_cache_new(cache_size, image->index.header->block_size, &image->blocks);
-        /* On one core there is nobody to read ahead. */
-        const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        if (error == 0 && cache_size >= LEAST_CACHE_FOR_READAHEAD && cores > 1)
-                error = fmt_readahead_new(&image->index, (unsigned)cores, fmt_squashfs_make_ahead,
-                        image, &image->readahead);
+        error = fmt_squashfs_start_data(image, options->cache_size);
         if (error < 0)
                 return error;
         *ret = steal_pointer(&image);

@@ -29,6 +29,10 @@ static inline const struct fmt_index_inode *fmt_squashfs_inode(
         return &image->index.inodes[inode - 1];
 }
 
+/* Makes what file data is read through, for an image that has its descriptor and its index.
+ * CACHE_SIZE as in struct fmt_squashfs_options. Free the image after an error, too. */
+int fmt_squashfs_start_data(struct fmt_squashfs *image, uint64_t cache_size);
+
 /* For fmt_readahead.h: CONTEXT is the image. */
 void fmt_squashfs_make_ahead(void *context, const struct fmt_index_block *block);
 
