@@ -10,24 +10,26 @@
 
 /* Enough that 64 threads seldom meet in one shard: a shard's lock is held for a hash look-up and
  * two list operations only. */
-#define N_SHARDS 16
+#define MOST_SHARDS 16
+/* A shard with fewer would throw out what is needed next because its neighbours are lucky. */
+#define SLOTS_PER_SHARD 16
+#define LEAST_SLOTS 8
 #define N_BUCKETS 1024
-#define N_SPARE 16
 
-enum block_state { LOADING, READY, FAILED };
+enum block_state { EMPTY, LOADING, READY, FAILED };
 
 struct fmt_cached_block {
-        TAILQ_ENTRY(fmt_cached_block) by_use; /* READY and unpinned or pinned: always listed */
-        LIST_ENTRY(fmt_cached_block) in_bucket;
-        struct fmt_block_cache *cache;
+        TAILQ_ENTRY(fmt_cached_block) by_use;   /* while unpinned, slots only */
+        LIST_ENTRY(fmt_cached_block) in_bucket; /* while LOADING or READY */
         struct shard *shard;
         uint64_t key;
-        size_t size;
-        size_t capacity; /* bytes allocated: a whole block's, or exactly size */
-        unsigned pins;
         enum block_state state;
+        bool is_slot; /* else it has a life of its own and ends with its last pin */
+        bool ahead;   /* made ahead, and nobody has asked for it yet */
+        unsigned pins;
         int error;
-        char *data;
+        size_t size;
+        char *data; /* a whole block's memory; NULL before the first use */
 };
 
 TAILQ_HEAD(use_list, fmt_cached_block);
@@ -36,21 +38,17 @@ LIST_HEAD(bucket, fmt_cached_block);
 struct shard {
         pthread_mutex_t lock;
         pthread_cond_t made;    /* some block of this shard has left LOADING */
-        struct use_list by_use; /* most recent first */
+        struct use_list by_use; /* unpinned slots, most recent first; EMPTY ones last */
         struct bucket buckets[N_BUCKETS];
-        uint64_t bytes;
-        uint64_t limit;
         struct fmt_block_counts counts;
 };
 
 struct fmt_block_cache {
         size_t block_size;
-        /* Buffers of evicted blocks, for the next ones: fresh memory has to be faulted in, and what
-         * one thread frees is not what the next one gets from malloc. */
-        pthread_mutex_t spare_lock;
-        void *spare[N_SPARE];
-        unsigned n_spare;
-        struct shard shards[N_SHARDS];
+        size_t n_slots;
+        struct fmt_cached_block *slots;
+        size_t n_shards;
+        struct shard shards[MOST_SHARDS];
 };
 
 static uint64_t spread(uint64_t key)
@@ -65,69 +63,47 @@ int fmt_block_cache_new(uint64_t limit, size_t block_size, struct fmt_block_cach
         if (cache == NULL)
                 return -ENOMEM;
         cache->block_size = block_size;
-        pthread_mutex_init(&cache->spare_lock, NULL);
-        for (size_t i = 0; i < N_SHARDS; i++) {
+        cache->n_slots = limit / block_size > LEAST_SLOTS ? limit / block_size : LEAST_SLOTS;
+        cache->n_shards = cache->n_slots / SLOTS_PER_SHARD;
+        cache->n_shards = cache->n_shards < 1             ? 1
+                          : cache->n_shards > MOST_SHARDS ? MOST_SHARDS
+                                                          : cache->n_shards;
+        cache->slots = calloc(cache->n_slots, sizeof *cache->slots);
+        if (cache->slots == NULL) {
+                free(cache);
+                return -ENOMEM;
+        }
+        for (size_t i = 0; i < cache->n_shards; i++) {
                 struct shard *shard = &cache->shards[i];
                 pthread_mutex_init(&shard->lock, NULL);
                 pthread_cond_init(&shard->made, NULL);
                 TAILQ_INIT(&shard->by_use);
-                shard->limit = limit / N_SHARDS;
-                if (shard->limit < 2 * block_size)
-                        shard->limit = 2 * block_size;
+        }
+        for (size_t i = 0; i < cache->n_slots; i++) {
+                struct fmt_cached_block *slot = &cache->slots[i];
+                slot->is_slot = true;
+                slot->shard = &cache->shards[i % cache->n_shards];
+                TAILQ_INSERT_TAIL(&slot->shard->by_use, slot, by_use);
         }
         *ret = cache;
         return 0;
-}
-
-static void *take_buffer(struct fmt_block_cache *cache)
-{
-        void *buffer = NULL;
-        pthread_mutex_lock(&cache->spare_lock);
-        if (cache->n_spare > 0)
-                buffer = cache->spare[--cache->n_spare];
-        pthread_mutex_unlock(&cache->spare_lock);
-        return buffer != NULL ? buffer : malloc(cache->block_size);
-}
-
-static void give_buffer(struct fmt_block_cache *cache, void *buffer)
-{
-        pthread_mutex_lock(&cache->spare_lock);
-        if (cache->n_spare < N_SPARE) {
-                cache->spare[cache->n_spare++] = buffer;
-                buffer = NULL;
-        }
-        pthread_mutex_unlock(&cache->spare_lock);
-        free(buffer);
-}
-
-static void free_block(struct fmt_block_cache *cache, struct fmt_cached_block *block)
-{
-        if (block->data != NULL && block->capacity == cache->block_size)
-                give_buffer(cache, block->data);
-        else
-                free(block->data);
-        free(block);
 }
 
 void fmt_block_cache_free(struct fmt_block_cache *cache)
 {
         if (cache == NULL)
                 return;
-        for (size_t i = 0; i < N_SHARDS; i++) {
-                struct shard *shard = &cache->shards[i];
-                struct fmt_cached_block *block;
-                while ((block = TAILQ_FIRST(&shard->by_use)) != NULL) {
-                        TAILQ_REMOVE(&shard->by_use, block, by_use);
-                        free_block(cache, block);
-                }
-                pthread_cond_destroy(&shard->made);
-                pthread_mutex_destroy(&shard->lock);
+        for (size_t i = 0; i < cache->n_shards; i++) {
+                pthread_cond_destroy(&cache->shards[i].made);
+                pthread_mutex_destroy(&cache->shards[i].lock);
         }
-        while (cache->n_spare > 0)
-                free(cache->spare[--cache->n_spare]);
-        pthread_mutex_destroy(&cache->spare_lock);
+        for (size_t i = 0; i < cache->n_slots; i++)
+                free(cache->slots[i].data);
+        free(cache->slots);
         free(cache);
 }
+
+/* ---- all with the shard's lock held ---- */
 
 static struct bucket *bucket_of(struct shard *shard, uint64_t key)
 {
@@ -145,127 +121,157 @@ static struct fmt_cached_block *find(struct shard *shard, uint64_t key)
         return NULL;
 }
 
-/* With the lock held. The blocks that go are freed by the caller, without the lock. */
-static void evict(struct shard *shard, struct use_list *ret_gone)
+/* A block for KEY, LOADING and pinned once: in the slot that was used longest ago if there is one
+ * that nobody holds. NULL without memory. */
+static struct fmt_cached_block *begin(struct shard *shard, uint64_t key)
 {
-        struct fmt_cached_block *block, *previous;
-        for (block = TAILQ_LAST(&shard->by_use, use_list);
-                block != NULL && shard->bytes > shard->limit; block = previous) {
-                previous = TAILQ_PREV(block, use_list, by_use);
-                if (block->pins > 0)
-                        continue;
+        struct fmt_cached_block *block = TAILQ_LAST(&shard->by_use, use_list);
+        if (block != NULL) {
                 TAILQ_REMOVE(&shard->by_use, block, by_use);
+                if (block->state == READY) {
+                        LIST_REMOVE(block, in_bucket);
+                        shard->counts.evictions++;
+                        shard->counts.bytes -= block->size;
+                }
+        } else {
+                block = calloc(1, sizeof *block);
+                if (block == NULL)
+                        return NULL;
+                block->shard = shard;
+        }
+        block->key = key;
+        block->state = LOADING;
+        block->error = 0;
+        block->ahead = false;
+        block->pins = 1;
+        LIST_INSERT_HEAD(bucket_of(shard, key), block, in_bucket);
+        return block;
+}
+
+static void pin(struct fmt_cached_block *block)
+{
+        if (block->pins++ == 0)
+                TAILQ_REMOVE(&block->shard->by_use, block, by_use);
+}
+
+/* What is to be freed without the lock, or NULL. */
+static struct fmt_cached_block *unpin(struct fmt_cached_block *block)
+{
+        struct shard *shard = block->shard;
+        if (--block->pins > 0)
+                return NULL;
+        if (block->is_slot && block->state == READY) {
+                TAILQ_INSERT_HEAD(&shard->by_use, block, by_use);
+                return NULL;
+        }
+        if (block->state == READY) {
                 LIST_REMOVE(block, in_bucket);
-                shard->bytes -= block->capacity;
-                shard->counts.evictions++;
-                TAILQ_INSERT_TAIL(ret_gone, block, by_use);
+                shard->counts.bytes -= block->size;
+        }
+        block->state = EMPTY;
+        if (!block->is_slot)
+                return block;
+        TAILQ_INSERT_TAIL(&shard->by_use, block, by_use);
+        return NULL;
+}
+
+/* ---- without it ---- */
+
+static struct shard *shard_of(struct fmt_block_cache *cache, uint64_t key)
+{
+        return &cache->shards[(spread(key) >> 32) % cache->n_shards];
+}
+
+static void release(struct fmt_cached_block *gone)
+{
+        if (gone != NULL) {
+                free(gone->data);
+                free(gone);
         }
 }
 
-/* Without any lock: makes BLOCK's data, in a buffer that is not much larger than it. */
-static int make(struct fmt_block_cache *cache, struct fmt_cached_block *block,
+/* Ends LOADING. */
+static void make(struct fmt_block_cache *cache, struct fmt_cached_block *block,
         fmt_block_maker *maker, void *context)
 {
-        block->data = take_buffer(cache);
-        block->capacity = cache->block_size;
-        if (block->data == NULL)
-                return -ENOMEM;
-        int error = maker(context, block->key, block->data, &block->size);
-        if (error < 0 || block->size > cache->block_size / 4 * 3)
-                return error;
-        char *exact = malloc(block->size > 0 ? block->size : 1);
-        if (exact == NULL)
-                return 0;
-        memcpy(exact, block->data, block->size);
-        give_buffer(cache, block->data);
-        block->data = exact;
-        block->capacity = block->size;
-        return 0;
-}
-
-/* Ends LOADING. Waiters of a failed block hold pins on it; the last of them frees it. */
-static void publish(struct fmt_cached_block *block, int error)
-{
-        struct fmt_block_cache *cache = block->cache;
         struct shard *shard = block->shard;
-        struct use_list gone = TAILQ_HEAD_INITIALIZER(gone);
+        if (block->data == NULL)
+                block->data = malloc(cache->block_size);
+        int error = block->data == NULL ? -ENOMEM
+                                        : maker(context, block->key, block->data, &block->size);
         pthread_mutex_lock(&shard->lock);
         block->error = error;
         shard->counts.makes++;
         if (error == 0) {
                 block->state = READY;
-                shard->bytes += block->capacity;
-                TAILQ_INSERT_HEAD(&shard->by_use, block, by_use);
-                evict(shard, &gone);
+                shard->counts.bytes += block->size;
         } else {
                 block->state = FAILED;
                 LIST_REMOVE(block, in_bucket);
         }
         pthread_cond_broadcast(&shard->made);
         pthread_mutex_unlock(&shard->lock);
-
-        struct fmt_cached_block *next;
-        for (struct fmt_cached_block *b = TAILQ_FIRST(&gone); b != NULL; b = next) {
-                next = TAILQ_NEXT(b, by_use);
-                free_block(cache, b);
-        }
-}
-
-/* With the lock held: pins a block that somebody else makes or has made. */
-static void join(struct shard *shard, struct fmt_cached_block *block)
-{
-        block->pins++;
-        if (block->state == READY) {
-                shard->counts.hits++;
-                TAILQ_REMOVE(&shard->by_use, block, by_use);
-                TAILQ_INSERT_HEAD(&shard->by_use, block, by_use);
-                return;
-        }
-        shard->counts.waits++;
-        while (block->state == LOADING)
-                pthread_cond_wait(&shard->made, &shard->lock);
 }
 
 int fmt_block_cache_get(struct fmt_block_cache *cache, uint64_t key, fmt_block_maker *maker,
         void *context, struct fmt_cached_block **ret)
 {
-        struct shard *shard = &cache->shards[(spread(key) >> 32) % N_SHARDS];
+        struct shard *shard = shard_of(cache, key);
         pthread_mutex_lock(&shard->lock);
         struct fmt_cached_block *block = find(shard, key);
-        if (block != NULL) {
-                join(shard, block);
-                pthread_mutex_unlock(&shard->lock);
+        const bool is_new = block == NULL;
+        if (is_new) {
+                block = begin(shard, key);
         } else {
-                block = calloc(1, sizeof *block);
-                if (block == NULL) {
-                        pthread_mutex_unlock(&shard->lock);
-                        return -ENOMEM;
-                }
-                block->cache = cache;
-                block->shard = shard;
-                block->key = key;
-                block->pins = 1;
-                LIST_INSERT_HEAD(bucket_of(shard, key), block, in_bucket);
-                pthread_mutex_unlock(&shard->lock);
-                publish(block, make(cache, block, maker, context));
+                pin(block);
+                shard->counts.ahead_used += block->ahead;
+                block->ahead = false;
+                if (block->state == READY)
+                        shard->counts.hits++;
+                else
+                        shard->counts.waits++;
+                while (block->state == LOADING)
+                        pthread_cond_wait(&shard->made, &shard->lock);
         }
-        int error = block->error;
-        if (error != 0) {
+        pthread_mutex_unlock(&shard->lock);
+        if (block == NULL)
+                return -ENOMEM;
+        if (is_new)
+                make(cache, block, maker, context);
+        const int error = block->error;
+        if (error < 0)
                 fmt_block_cache_put(block);
-                return error;
+        else
+                *ret = block;
+        return error;
+}
+
+void fmt_block_cache_make_ahead(
+        struct fmt_block_cache *cache, uint64_t key, fmt_block_maker *maker, void *context)
+{
+        struct shard *shard = shard_of(cache, key);
+        struct fmt_cached_block *block = NULL;
+        pthread_mutex_lock(&shard->lock);
+        /* A hint is not worth memory beyond the slots. */
+        if (find(shard, key) == NULL && !TAILQ_EMPTY(&shard->by_use)) {
+                block = begin(shard, key);
+                block->ahead = true;
+                shard->counts.ahead++;
         }
-        *ret = block;
-        return 0;
+        pthread_mutex_unlock(&shard->lock);
+        if (block == NULL)
+                return;
+        make(cache, block, maker, context);
+        fmt_block_cache_put(block);
 }
 
 void fmt_block_cache_put(struct fmt_cached_block *block)
 {
         struct shard *shard = block->shard;
         pthread_mutex_lock(&shard->lock);
-        bool last_of_failed = --block->pins == 0 && block->state == FAILED;
+        struct fmt_cached_block *gone = unpin(block);
         pthread_mutex_unlock(&shard->lock);
-        if (last_of_failed)
-                free_block(block->cache, block);
+        release(gone);
 }
 
 const void *fmt_cached_block_data(const struct fmt_cached_block *block, size_t *ret_size)
@@ -277,14 +283,16 @@ const void *fmt_cached_block_data(const struct fmt_cached_block *block, size_t *
 void fmt_block_cache_counts(struct fmt_block_cache *cache, struct fmt_block_counts *ret)
 {
         memset(ret, 0, sizeof *ret);
-        for (size_t i = 0; i < N_SHARDS; i++) {
+        for (size_t i = 0; i < cache->n_shards; i++) {
                 struct shard *shard = &cache->shards[i];
                 pthread_mutex_lock(&shard->lock);
                 ret->hits += shard->counts.hits;
                 ret->waits += shard->counts.waits;
                 ret->makes += shard->counts.makes;
+                ret->ahead += shard->counts.ahead;
+                ret->ahead_used += shard->counts.ahead_used;
                 ret->evictions += shard->counts.evictions;
-                ret->bytes += shard->bytes;
+                ret->bytes += shard->counts.bytes;
                 pthread_mutex_unlock(&shard->lock);
         }
 }

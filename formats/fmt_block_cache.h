@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A cache of decompressed blocks, shared by all threads.
  *
- * Sharded by key; least recently used first out, by bytes. No lock is held while a block is
- * made: the first thread that asks for a missing block makes it, everybody else who wants the same
- * one meanwhile waits for that one block only. The life of a block:
+ * A fixed number of slots of one block each, sharded by key; what was used longest ago makes room.
+ * A slot gets its memory when it is first used and keeps it, so that later blocks cost neither an
+ * allocation nor page faults. No lock is held while a block is made: the first thread that asks
+ * for a missing block makes it, everybody else who wants the same one meanwhile waits for that one
+ * block only. The life of a slot:
  *
- *     get, missing -> LOADING (pinned by the maker) -> READY, in the list by last use
- *                                                   -> gone, if making it failed
- *     get, READY   -> pinned; put -> unpinned; unpinned and last in the list -> evicted
+ *     EMPTY --get, missing--> LOADING (pinned by the maker) --> READY
+ *                                                           --> FAILED, if making it failed
+ *     READY  --get--> pinned; put: unpinned, and first in the list by last use
+ *     READY  --unpinned, last in that list, and a slot is wanted--> LOADING another block
+ *     FAILED --last put--> EMPTY
  *
- * Pinned blocks are never evicted, so memory exceeds the limit by what readers hold right now.
+ * Pinned blocks stay. Where all slots of a shard are pinned, one more block is made in memory of
+ * its own that goes with its last pin; so memory exceeds the limit by what readers hold right now.
  * All functions are thread-safe. */
 #ifndef FMT_BLOCK_CACHE_H
 #define FMT_BLOCK_CACHE_H
@@ -19,8 +24,7 @@
 
 struct fmt_block_cache;
 
-/* LIMIT: bytes of block data kept; each of the shards gets its part, but never less than two blocks
- * of BLOCK_SIZE. */
+/* LIMIT: bytes of memory for blocks, of which each takes BLOCK_SIZE; a few blocks at least. */
 int fmt_block_cache_new(uint64_t limit, size_t block_size, struct fmt_block_cache **ret);
 void fmt_block_cache_free(struct fmt_block_cache *cache);
 
@@ -36,12 +40,18 @@ void fmt_block_cache_put(struct fmt_cached_block *block);
 /* Valid while pinned. */
 const void *fmt_cached_block_data(const struct fmt_cached_block *block, size_t *ret_size);
 
+/* Makes the block unless it is there or in the making, for somebody who will get it soon. */
+void fmt_block_cache_make_ahead(
+        struct fmt_block_cache *cache, uint64_t key, fmt_block_maker *maker, void *context);
+
 struct fmt_block_counts {
-        uint64_t hits;  /* found ready */
-        uint64_t waits; /* found in the making */
-        uint64_t makes; /* made here */
-        uint64_t bytes; /* held now */
+        uint64_t hits;       /* found ready */
+        uint64_t waits;      /* found in the making */
+        uint64_t makes;      /* made here, ahead or not */
+        uint64_t ahead;      /* made ahead */
+        uint64_t ahead_used; /* of those: asked for later */
         uint64_t evictions;
+        uint64_t bytes; /* held now */
 };
 void fmt_block_cache_counts(struct fmt_block_cache *cache, struct fmt_block_counts *ret);
 

@@ -4,7 +4,6 @@
 #include "fmt_cleanup.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -15,53 +14,54 @@
 /* Readers at the same time that are told apart. */
 #define N_STREAMS 16
 #define MOST_THREADS 16
+#define QUEUE_SIZE (N_STREAMS * 8)
 
 struct stream {
         uint32_t at;    /* the furthest block that was asked for, as an index in the order */
         uint32_t ahead; /* the furthest that is made or queued */
-        uint64_t used;  /* when, to replace the oldest */
+        uint64_t used;  /* when, to replace the oldest; 0: never */
         bool follows;   /* at least two blocks in sequence */
+};
+
+struct range {
+        uint32_t first, end; /* of the order */
+        bool begun;
 };
 
 struct fmt_readahead {
         const struct fmt_index *index;
-        void (*make)(void *context, const struct fmt_index_block *block);
-        void *context;
+        struct fmt_readahead_work work;
         uint32_t window; /* blocks */
-        atomic_uint_fast64_t count;
-
-        /* All compressed blocks and fragments in the order of the image, made at the first use. */
-        const struct fmt_index_block **order;
-        uint32_t n_order;
 
         pthread_mutex_t lock;
-        pthread_cond_t work;
+        pthread_cond_t wanted;
+        /* All blocks and fragments in the order of the image; NULL until the first thread, started
+         * by the first read, has made it. */
+        const struct fmt_index_block **order;
+        uint32_t n_order;
         struct stream streams[N_STREAMS];
         uint64_t clock;
-        uint32_t queue[N_STREAMS * 8][2]; /* ranges of the order: first, end */
+        struct range queue[QUEUE_SIZE];
         unsigned head, n_queued;
         bool stop;
         unsigned most_threads, n_threads;
         pthread_t threads[MOST_THREADS];
 };
-#define QUEUE_SIZE (N_STREAMS * 8)
 
 int fmt_readahead_new(const struct fmt_index *index, unsigned threads,
-        void (*make)(void *context, const struct fmt_index_block *block), void *context,
-        struct fmt_readahead **ret)
+        const struct fmt_readahead_work *work, struct fmt_readahead **ret)
 {
         struct fmt_readahead *readahead = calloc(1, sizeof *readahead);
         if (readahead == NULL)
                 return -ENOMEM;
         readahead->index = index;
-        readahead->make = make;
-        readahead->context = context;
+        readahead->work = *work;
         readahead->window = AHEAD_BYTES / index->header->block_size;
         if (readahead->window < LEAST_AHEAD)
                 readahead->window = LEAST_AHEAD;
         readahead->most_threads = threads < MOST_THREADS ? threads : MOST_THREADS;
         pthread_mutex_init(&readahead->lock, NULL);
-        pthread_cond_init(&readahead->work, NULL);
+        pthread_cond_init(&readahead->wanted, NULL);
         *ret = readahead;
         return 0;
 }
@@ -72,19 +72,14 @@ void fmt_readahead_free(struct fmt_readahead *readahead)
                 return;
         pthread_mutex_lock(&readahead->lock);
         readahead->stop = true;
-        pthread_cond_broadcast(&readahead->work);
+        pthread_cond_broadcast(&readahead->wanted);
         pthread_mutex_unlock(&readahead->lock);
         for (unsigned i = 0; i < readahead->n_threads; i++)
                 pthread_join(readahead->threads[i], NULL);
-        pthread_cond_destroy(&readahead->work);
+        pthread_cond_destroy(&readahead->wanted);
         pthread_mutex_destroy(&readahead->lock);
         free(readahead->order);
         free(readahead);
-}
-
-uint64_t fmt_readahead_count(const struct fmt_readahead *readahead)
-{
-        return atomic_load(&readahead->count);
 }
 
 /* ---- the order ---- */
@@ -96,39 +91,37 @@ static int compare_positions(const void *a, const void *b)
         return (x > y) - (x < y);
 }
 
-static uint32_t add_compressed(const struct fmt_index_block **order, uint32_t n,
+static uint32_t add_blocks(const struct fmt_index_block **order, uint32_t n,
         const struct fmt_index_block *blocks, uint32_t n_blocks)
 {
         for (uint32_t i = 0; i < n_blocks; i++)
-                if (blocks[i].stored > 0 && !blocks[i].raw)
+                if (blocks[i].stored > 0)
                         order[n++] = &blocks[i];
         return n;
 }
 
-/* Files with the same content share blocks: each counts once. Without memory nothing is read
- * ahead. */
-static void make_order(struct fmt_readahead *readahead)
+/* Files with the same content share blocks: each counts once. NULL without memory: then nothing is
+ * read ahead. */
+static const struct fmt_index_block **make_order(const struct fmt_index *index, uint32_t *ret_n)
 {
-        const struct fmt_index_header *header = readahead->index->header;
-        const size_t most = (size_t)header->n_blocks + header->n_fragments;
-        const struct fmt_index_block **order = malloc((most + 1) * sizeof *order);
-        if (order == NULL || most > UINT32_MAX) {
-                free(order);
-                return;
-        }
-        uint32_t n = add_compressed(order, 0, readahead->index->blocks, header->n_blocks);
-        n = add_compressed(order, n, readahead->index->fragments, header->n_fragments);
+        const size_t most = (size_t)index->header->n_blocks + index->header->n_fragments;
+        const struct fmt_index_block **order =
+                most < UINT32_MAX ? malloc((most + 1) * sizeof *order) : NULL;
+        if (order == NULL)
+                return NULL;
+        uint32_t n = add_blocks(order, 0, index->blocks, index->header->n_blocks);
+        n = add_blocks(order, n, index->fragments, index->header->n_fragments);
         qsort(order, n, sizeof *order, compare_positions);
         uint32_t kept = 0;
         for (uint32_t i = 0; i < n; i++)
                 if (kept == 0 || order[kept - 1]->position != order[i]->position)
                         order[kept++] = order[i];
-        readahead->order = order;
-        readahead->n_order = kept;
+        *ret_n = kept;
+        return order;
 }
 
 /* With the lock held. The block's place in the order, or n_order. */
-static uint32_t place_of(struct fmt_readahead *readahead, uint64_t position)
+static uint32_t place_of(const struct fmt_readahead *readahead, uint64_t position)
 {
         uint32_t low = 0, high = readahead->n_order;
         while (low < high) {
@@ -141,7 +134,102 @@ static uint32_t place_of(struct fmt_readahead *readahead, uint64_t position)
         return low;
 }
 
+/* ---- the threads ---- */
+
+/* With the lock held. The next block of the oldest range; *ret_fetch is that range if this is its
+ * first block. */
+static const struct fmt_index_block *take(struct fmt_readahead *readahead, struct range *ret_fetch)
+{
+        struct range *range = &readahead->queue[readahead->head];
+        *ret_fetch = range->begun ? (struct range){0} : *range;
+        range->begun = true;
+        const struct fmt_index_block *block = readahead->order[range->first];
+        if (++range->first == range->end) {
+                readahead->head = (readahead->head + 1) % QUEUE_SIZE;
+                readahead->n_queued--;
+        }
+        return block;
+}
+
+/* What lies behind RANGE will be wanted after it, and about as much. */
+static void fetch_behind(const struct fmt_readahead *readahead, const struct range *range)
+{
+        const struct fmt_index_block *last = readahead->order[range->end - 1];
+        const uint64_t end = last->position + last->stored;
+        readahead->work.fetch(
+                readahead->work.context, end, 2 * (end - readahead->order[range->first]->position));
+}
+
+static void *run(void *context)
+{
+        struct fmt_readahead *readahead = context;
+        pthread_mutex_lock(&readahead->lock);
+        for (;;) {
+                while (!readahead->stop && readahead->n_queued == 0)
+                        pthread_cond_wait(&readahead->wanted, &readahead->lock);
+                if (readahead->stop)
+                        break;
+                struct range fetch;
+                const struct fmt_index_block *block = take(readahead, &fetch);
+                pthread_mutex_unlock(&readahead->lock);
+                if (fetch.end > 0)
+                        fetch_behind(readahead, &fetch);
+                if (!block->raw)
+                        readahead->work.make(readahead->work.context, block);
+                pthread_mutex_lock(&readahead->lock);
+        }
+        pthread_mutex_unlock(&readahead->lock);
+        return NULL;
+}
+
+static void *run_first(void *context)
+{
+        struct fmt_readahead *readahead = context;
+        uint32_t n = 0;
+        const struct fmt_index_block **order = make_order(readahead->index, &n);
+        pthread_mutex_lock(&readahead->lock);
+        readahead->order = order;
+        readahead->n_order = n;
+        pthread_mutex_unlock(&readahead->lock);
+        return run(readahead);
+}
+
+/* With the lock held. */
+static void start_thread(struct fmt_readahead *readahead, void *(*function)(void *))
+{
+        if (pthread_create(&readahead->threads[readahead->n_threads], NULL, function, readahead) ==
+                0)
+                readahead->n_threads++;
+        else
+                readahead->most_threads = readahead->n_threads;
+}
+
+/* With the lock held. A queue that is full means that enough is being read ahead. */
+static void enqueue(struct fmt_readahead *readahead, uint32_t first, uint32_t end)
+{
+        if (readahead->n_queued == QUEUE_SIZE || first >= end)
+                return;
+        readahead->queue[(readahead->head + readahead->n_queued) % QUEUE_SIZE] =
+                (struct range){.first = first, .end = end};
+        readahead->n_queued++;
+        if (readahead->n_threads < readahead->most_threads)
+                start_thread(readahead, run);
+        pthread_cond_broadcast(&readahead->wanted);
+}
+
 /* ---- streams ---- */
+
+/* With the lock held: whether somebody's furthest block is asked for once more, which is what
+ * happens when small files lie in one block. */
+static bool is_repeated(const struct fmt_readahead *readahead, uint64_t position)
+{
+        for (size_t i = 0; i < N_STREAMS; i++) {
+                const struct stream *stream = &readahead->streams[i];
+                if (stream->used > 0 && readahead->order[stream->at]->position == position)
+                        return true;
+        }
+        return false;
+}
 
 /* With the lock held: the stream that PLACE continues, or one that begins with it. */
 static struct stream *find_stream(struct fmt_readahead *readahead, uint32_t place)
@@ -162,68 +250,35 @@ static struct stream *find_stream(struct fmt_readahead *readahead, uint32_t plac
         return oldest;
 }
 
-static void *run(void *context)
+static void follow(struct fmt_readahead *readahead, uint32_t place)
 {
-        struct fmt_readahead *readahead = context;
-        pthread_mutex_lock(&readahead->lock);
-        for (;;) {
-                while (!readahead->stop && readahead->n_queued == 0)
-                        pthread_cond_wait(&readahead->work, &readahead->lock);
-                if (readahead->stop)
-                        break;
-                uint32_t *range = readahead->queue[readahead->head];
-                const struct fmt_index_block *block = readahead->order[range[0]];
-                if (++range[0] == range[1]) {
-                        readahead->head = (readahead->head + 1) % QUEUE_SIZE;
-                        readahead->n_queued--;
-                }
-                pthread_mutex_unlock(&readahead->lock);
-                readahead->make(readahead->context, block);
-                atomic_fetch_add(&readahead->count, 1);
-                pthread_mutex_lock(&readahead->lock);
+        struct stream *stream = find_stream(readahead, place);
+        stream->used = ++readahead->clock;
+        if (stream->ahead < place)
+                stream->ahead = place;
+        /* Half a window at a time, so that threads are not woken for every block. */
+        const uint32_t left = readahead->n_order - 1 - place;
+        const uint32_t until = place + (left < readahead->window ? left : readahead->window);
+        if (stream->follows && stream->ahead < until &&
+                stream->ahead - place <= readahead->window / 2) {
+                enqueue(readahead, stream->ahead + 1, until + 1);
+                stream->ahead = until;
         }
-        pthread_mutex_unlock(&readahead->lock);
-        return NULL;
-}
-
-/* With the lock held. A queue that is full means that enough is being read ahead. */
-static void enqueue(struct fmt_readahead *readahead, uint32_t first, uint32_t end)
-{
-        if (readahead->n_queued == QUEUE_SIZE || first >= end)
-                return;
-        if (readahead->n_threads < readahead->most_threads &&
-                readahead->n_queued >= readahead->n_threads &&
-                pthread_create(&readahead->threads[readahead->n_threads], NULL, run, readahead) ==
-                        0)
-                readahead->n_threads++;
-        uint32_t *range = readahead->queue[(readahead->head + readahead->n_queued) % QUEUE_SIZE];
-        range[0] = first;
-        range[1] = end;
-        readahead->n_queued++;
-        pthread_cond_broadcast(&readahead->work);
 }
 
 void fmt_readahead_note(struct fmt_readahead *readahead, const struct fmt_index_block *block)
 {
         /* A hint is not worth waiting for. */
-        if (readahead->most_threads == 0 || pthread_mutex_trylock(&readahead->lock) != 0)
+        if (pthread_mutex_trylock(&readahead->lock) != 0)
                 return;
-        if (readahead->order == NULL)
-                make_order(readahead);
-        const uint32_t place = place_of(readahead, block->position);
-        if (place < readahead->n_order) {
-                struct stream *stream = find_stream(readahead, place);
-                stream->used = ++readahead->clock;
-                if (stream->ahead < place)
-                        stream->ahead = place;
-                /* Half a window at a time, so that threads are not woken for every block. */
-                const uint32_t left = readahead->n_order - 1 - place;
-                const uint32_t until =
-                        place + (left < readahead->window ? left : readahead->window);
-                if (stream->follows && stream->ahead - place <= readahead->window / 2) {
-                        enqueue(readahead, stream->ahead + 1, until + 1);
-                        stream->ahead = stream->ahead > until ? stream->ahead : until;
+        if (readahead->order != NULL) {
+                if (!is_repeated(readahead, block->position)) {
+                        const uint32_t place = place_of(readahead, block->position);
+                        if (place < readahead->n_order)
+                                follow(readahead, place);
                 }
+        } else if (readahead->n_threads == 0 && readahead->most_threads > 0) {
+                start_thread(readahead, run_first);
         }
         pthread_mutex_unlock(&readahead->lock);
 }

@@ -4,8 +4,8 @@
  *
  * A reader is known by the blocks it asks for: a block a little behind the last one of a stream
  * continues that stream, and from its second block on the next ones are made before they are asked
- * for, on threads of their own. A block that begins no such sequence (a random read) costs nothing.
- * Thread-safe. */
+ * for, on threads of their own; what lies behind those is fetched from the disk. A block that
+ * begins no such sequence (a random read) costs nothing. Thread-safe. */
 #ifndef FMT_READAHEAD_H
 #define FMT_READAHEAD_H
 
@@ -13,17 +13,22 @@
 
 struct fmt_readahead;
 
-/* MAKE puts a block into the cache unless it is there. INDEX and CONTEXT are borrowed. No thread
- * is started before the first stream is seen; THREADS at most. */
+/* What it has done; CONTEXT is the caller's. Called from several threads. */
+struct fmt_readahead_work {
+        /* Makes a block unless it is there. */
+        void (*make)(void *context, const struct fmt_index_block *block);
+        /* Starts reading SIZE bytes of the image from POSITION on, and need not wait for them. */
+        void (*fetch)(void *context, uint64_t position, uint64_t size);
+        void *context;
+};
+
+/* INDEX and what WORK points to are borrowed. No thread is started before the first read; THREADS
+ * at most. */
 int fmt_readahead_new(const struct fmt_index *index, unsigned threads,
-        void (*make)(void *context, const struct fmt_index_block *block), void *context,
-        struct fmt_readahead **ret);
+        const struct fmt_readahead_work *work, struct fmt_readahead **ret);
 void fmt_readahead_free(struct fmt_readahead *readahead);
 
-/* Somebody reads BLOCK, one of the index's compressed ones. Never waits. */
+/* Somebody reads BLOCK, one of the index's that are no holes. Never waits. */
 void fmt_readahead_note(struct fmt_readahead *readahead, const struct fmt_index_block *block);
-
-/* Blocks made ahead so far. */
-uint64_t fmt_readahead_count(const struct fmt_readahead *readahead);
 
 #endif

@@ -46,17 +46,28 @@ static int open_file(const char *path, int *ret_fd, uint64_t *ret_size)
         return 0;
 }
 
+/* On one core there is nobody to read ahead. */
+static int start_readahead(struct fmt_squashfs *image)
+{
+        const struct fmt_readahead_work work = {
+                .make = fmt_squashfs_make_ahead,
+                .fetch = fmt_squashfs_fetch_ahead,
+                .context = image,
+        };
+        const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        return cores > 1
+                       ? fmt_readahead_new(&image->index, (unsigned)cores, &work, &image->readahead)
+                       : 0;
+}
+
 int fmt_squashfs_start_data(struct fmt_squashfs *image, uint64_t cache_size)
 {
         if (cache_size == 0)
                 cache_size = DEFAULT_CACHE_SIZE;
         int error =
                 fmt_block_cache_new(cache_size, image->index.header->block_size, &image->blocks);
-        /* On one core there is nobody to read ahead. */
-        const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        if (error == 0 && cache_size >= LEAST_CACHE_FOR_READAHEAD && cores > 1)
-                error = fmt_readahead_new(&image->index, (unsigned)cores, fmt_squashfs_make_ahead,
-                        image, &image->readahead);
+        if (error == 0 && cache_size >= LEAST_CACHE_FOR_READAHEAD)
+                error = start_readahead(image);
         return error;
 }
 

@@ -5,6 +5,7 @@
 #include "fmt_readahead.h"
 #include "fmt_squashfs_image.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -64,10 +65,19 @@ void fmt_squashfs_make_ahead(void *context, const struct fmt_index_block *block)
 {
         struct fmt_squashfs *image = context;
         struct recipe recipe = {.image = image, .block = block};
-        struct fmt_cached_block *cached;
         /* Whoever reads a damaged block is told then. */
-        if (fmt_block_cache_get(image->blocks, block->position, make_block, &recipe, &cached) == 0)
-                fmt_block_cache_put(cached);
+        fmt_block_cache_make_ahead(image->blocks, block->position, make_block, &recipe);
+}
+
+void fmt_squashfs_fetch_ahead(void *context, uint64_t position, uint64_t size)
+{
+        const struct fmt_squashfs *image = context;
+        const uint64_t end = image->index.header->image_size;
+        if (position >= end)
+                return;
+        size = size < end - position ? size : end - position;
+        posix_fadvise(
+                image->fd, (off_t)(image->offset + position), (off_t)size, POSIX_FADV_WILLNEED);
 }
 
 static void add_piece(struct fmt_view *view, const void *data, size_t size)
@@ -103,6 +113,8 @@ static int view_raw(struct fmt_squashfs *image, const struct fmt_index_block *bl
 static int view_block(struct fmt_squashfs *image, const struct fmt_index_block *block,
         uint64_t skip, size_t size, struct fmt_view *view)
 {
+        if (image->readahead != NULL)
+                fmt_readahead_note(image->readahead, block);
         if (block->raw)
                 return view_raw(image, block, skip, size, view);
         struct recipe recipe = {.image = image, .block = block};

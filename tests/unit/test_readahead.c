@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which blocks are made ahead of which reads: in the order of the image, for as many readers as
+ * there are, and nothing for reads at random. */
+#include "fmt_readahead.h"
+#include "fmt_squashfs.h"
+#include "unit_check.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BLOCK_SIZE 131072
+#define STORED 1000
+#define N_BLOCKS 1000
+#define N_FRAGMENTS 24
+#define WINDOW (2097152 / BLOCK_SIZE)
+
+/* Files' blocks with a fragment after every 40th; in the index the fragments come behind. */
+static struct fmt_index_block blocks[N_BLOCKS], fragments[N_FRAGMENTS];
+static const struct fmt_index_block *in_image[N_BLOCKS + N_FRAGMENTS];
+static struct fmt_index_header header = {
+        .block_size = BLOCK_SIZE, .n_blocks = N_BLOCKS, .n_fragments = N_FRAGMENTS};
+static const struct fmt_index fake_index = {
+        .header = &header, .blocks = blocks, .fragments = fragments};
+
+static void fill_index(void)
+{
+        uint32_t n_blocks = 0, n_fragments = 0;
+        for (uint32_t i = 0; i < N_BLOCKS + N_FRAGMENTS; i++) {
+                struct fmt_index_block *block =
+                        i % 41 == 40 ? &fragments[n_fragments++] : &blocks[n_blocks++];
+                *block = (struct fmt_index_block){
+                        .position = (uint64_t)i * STORED, .stored = STORED, .raw = i == 500};
+                in_image[i] = block;
+        }
+        REQUIRE(n_blocks == N_BLOCKS && n_fragments == N_FRAGMENTS);
+}
+
+struct record {
+        pthread_mutex_t lock;
+        bool made[N_BLOCKS + N_FRAGMENTS];
+        unsigned makes;
+        uint64_t fetched_to;
+};
+
+static void record_make(void *context, const struct fmt_index_block *block)
+{
+        struct record *record = context;
+        pthread_mutex_lock(&record->lock);
+        record->made[block->position / STORED] = true;
+        record->makes++;
+        pthread_mutex_unlock(&record->lock);
+}
+
+static void record_fetch(void *context, uint64_t position, uint64_t size)
+{
+        struct record *record = context;
+        pthread_mutex_lock(&record->lock);
+        if (position + size > record->fetched_to)
+                record->fetched_to = position + size;
+        pthread_mutex_unlock(&record->lock);
+}
+
+static unsigned count(struct record *record)
+{
+        pthread_mutex_lock(&record->lock);
+        const unsigned makes = record->makes;
+        pthread_mutex_unlock(&record->lock);
+        return makes;
+}
+
+static bool is_made(struct record *record, uint32_t place)
+{
+        pthread_mutex_lock(&record->lock);
+        const bool made = record->made[place];
+        pthread_mutex_unlock(&record->lock);
+        return made;
+}
+
+/* Reads block LAST, after those before it, until the threads have made PLACE; they have a minute. A
+ * note is dropped while a thread holds the lock, so it is given again. */
+static void wait_for(
+        struct record *record, struct fmt_readahead *readahead, uint32_t last, uint32_t place)
+{
+        for (unsigned i = 0; i < 60000 && !is_made(record, place); i++) {
+                fmt_readahead_note(readahead, in_image[last]);
+                usleep(1000);
+        }
+        REQUIRE(is_made(record, place));
+}
+
+/* The first read only starts the thread that learns the order; after it, notes have an effect. */
+static struct fmt_readahead *start(struct record *record)
+{
+        const struct fmt_readahead_work work = {
+                .make = record_make, .fetch = record_fetch, .context = record};
+        struct fmt_readahead *readahead;
+        memset(record, 0, sizeof *record);
+        pthread_mutex_init(&record->lock, NULL);
+        REQUIRE(fmt_readahead_new(&fake_index, 3, &work, &readahead) == 0);
+        for (unsigned i = 0; i < 60000 && count(record) == 0; i++) {
+                fmt_readahead_note(readahead, in_image[900]);
+                fmt_readahead_note(readahead, in_image[901]);
+                usleep(1000);
+        }
+        wait_for(record, readahead, 901, 901 + WINDOW);
+        return readahead;
+}
+
+static void test_sequence_is_followed(void)
+{
+        struct record record;
+        struct fmt_readahead *readahead = start(&record);
+        const unsigned before = count(&record);
+        fmt_readahead_note(readahead, in_image[30]);
+        fmt_readahead_note(readahead, in_image[30]);
+        usleep(20000);
+        CHECK(count(&record) == before);
+        /* Across the fragment at 40. */
+        wait_for(&record, readahead, 31, 31 + WINDOW);
+        for (uint32_t i = 32; i <= 31 + WINDOW; i++)
+                CHECK(is_made(&record, i));
+        CHECK(!is_made(&record, 32 + WINDOW));
+        pthread_mutex_lock(&record.lock);
+        CHECK(record.fetched_to >= (31 + WINDOW + WINDOW) * STORED);
+        pthread_mutex_unlock(&record.lock);
+        for (uint32_t i = 32; i < 200; i++)
+                fmt_readahead_note(readahead, in_image[i]);
+        wait_for(&record, readahead, 199, 199 + WINDOW / 2);
+        fmt_readahead_free(readahead);
+}
+
+static void test_two_readers_at_once(void)
+{
+        struct record record;
+        struct fmt_readahead *readahead = start(&record);
+        for (uint32_t i = 0; i < 50; i++) {
+                fmt_readahead_note(readahead, in_image[100 + i]);
+                fmt_readahead_note(readahead, in_image[600 + i]);
+        }
+        wait_for(&record, readahead, 149, 149 + WINDOW / 2);
+        wait_for(&record, readahead, 649, 649 + WINDOW / 2);
+        CHECK(!is_made(&record, 99) && !is_made(&record, 150 + WINDOW));
+        fmt_readahead_free(readahead);
+}
+
+static void test_random_reads_make_nothing(void)
+{
+        struct record record;
+        struct fmt_readahead *readahead = start(&record);
+        const unsigned before = count(&record);
+        /* Never within a window of each other. */
+        for (uint32_t i = 0; i < 500; i++)
+                fmt_readahead_note(readahead, in_image[i * 7919 % 40 * (WINDOW + 1)]);
+        usleep(20000);
+        CHECK(count(&record) == before);
+        fmt_readahead_free(readahead);
+}
+
+static void test_stored_blocks_are_not_made(void)
+{
+        struct record record;
+        struct fmt_readahead *readahead = start(&record);
+        for (uint32_t i = 490; i < 510; i++)
+                fmt_readahead_note(readahead, in_image[i]);
+        wait_for(&record, readahead, 509, 509 + WINDOW / 2);
+        CHECK(!is_made(&record, 500));
+        fmt_readahead_free(readahead);
+}
+
+static void test_the_end_of_the_image(void)
+{
+        struct record record;
+        struct fmt_readahead *readahead = start(&record);
+        for (uint32_t i = N_BLOCKS + N_FRAGMENTS - 6; i < N_BLOCKS + N_FRAGMENTS - 4; i++)
+                fmt_readahead_note(readahead, in_image[i]);
+        wait_for(&record, readahead, N_BLOCKS + N_FRAGMENTS - 4, N_BLOCKS + N_FRAGMENTS - 1);
+        fmt_readahead_free(readahead);
+}
+
+/* What is made ahead in an image is what its readers then find. */
+static void test_reading_an_image(void)
+{
+        char folder[] = "/tmp/xaasfs-readahead-XXXXXX", command[300], path[100];
+        static char buffer[65536];
+        struct fmt_squashfs *image;
+        struct fmt_block_counts counts = {0};
+        fmt_inode inode;
+        REQUIRE(mkdtemp(folder) != NULL);
+        snprintf(path, sizeof path, "%s/image", folder);
+        snprintf(command, sizeof command,
+                "cd %s && mkdir tree && seq 3000000 > tree/file && mksquashfs tree image -b 4096 "
+                "-no-progress -quiet",
+                folder);
+        REQUIRE(system(command) == 0);
+        REQUIRE(fmt_squashfs_open(path, NULL, &image) == 0);
+        REQUIRE(fmt_squashfs_lookup(image, FMT_ROOT, "file", 4, &inode) == 0);
+        uint64_t at = 0;
+        for (unsigned i = 0; i < 10000 && counts.ahead < 10; i++) {
+                REQUIRE(fmt_squashfs_read(image, inode, buffer, 4096, at) == 4096);
+                at += 4096;
+                usleep(1000);
+                fmt_squashfs_block_counts(image, &counts);
+        }
+        CHECK(counts.ahead >= 10);
+        while (fmt_squashfs_read(image, inode, buffer, sizeof buffer, at) > 0)
+                at += sizeof buffer;
+        fmt_squashfs_block_counts(image, &counts);
+        CHECK(counts.ahead_used >= 10 && counts.ahead_used <= counts.ahead);
+        /* Everything once, whoever made it. */
+        struct stat st;
+        REQUIRE(fmt_squashfs_stat(image, inode, &st) == 0);
+        CHECK(counts.makes == ((uint64_t)st.st_size + 4095) / 4096);
+        fmt_squashfs_free(image);
+        snprintf(command, sizeof command, "rm -r %s", folder);
+        CHECK(system(command) == 0);
+}
+
+int main(void)
+{
+        fill_index();
+        test_sequence_is_followed();
+        test_two_readers_at_once();
+        test_random_reads_make_nothing();
+        test_stored_blocks_are_not_made();
+        test_the_end_of_the_image();
+        test_reading_an_image();
+        return unit_report();
+}
