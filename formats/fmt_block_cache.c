@@ -131,6 +131,7 @@ static struct fmt_cached_block *begin(struct shard *shard, uint64_t key)
                 if (block->state == READY) {
                         LIST_REMOVE(block, in_bucket);
                         shard->counts.evictions++;
+                        shard->counts.ahead_unused += block->ahead;
                         shard->counts.bytes -= block->size;
                 }
         } else {
@@ -201,12 +202,14 @@ static void make(struct fmt_block_cache *cache, struct fmt_cached_block *block,
                                         : maker(context, block->key, block->data, &block->size);
         pthread_mutex_lock(&shard->lock);
         block->error = error;
-        shard->counts.makes++;
         if (error == 0) {
                 block->state = READY;
+                shard->counts.makes++;
+                shard->counts.bytes_made += block->size;
                 shard->counts.bytes += block->size;
         } else {
                 block->state = FAILED;
+                shard->counts.failures++;
                 LIST_REMOVE(block, in_bucket);
         }
         pthread_cond_broadcast(&shard->made);
@@ -222,6 +225,7 @@ int fmt_block_cache_get(struct fmt_block_cache *cache, uint64_t key, fmt_block_m
         const bool is_new = block == NULL;
         if (is_new) {
                 block = begin(shard, key);
+                shard->counts.misses++;
         } else {
                 pin(block);
                 shard->counts.ahead_used += block->ahead;
@@ -288,9 +292,13 @@ void fmt_block_cache_counts(struct fmt_block_cache *cache, struct fmt_block_coun
                 pthread_mutex_lock(&shard->lock);
                 ret->hits += shard->counts.hits;
                 ret->waits += shard->counts.waits;
+                ret->misses += shard->counts.misses;
                 ret->makes += shard->counts.makes;
+                ret->bytes_made += shard->counts.bytes_made;
+                ret->failures += shard->counts.failures;
                 ret->ahead += shard->counts.ahead;
                 ret->ahead_used += shard->counts.ahead_used;
+                ret->ahead_unused += shard->counts.ahead_unused;
                 ret->evictions += shard->counts.evictions;
                 ret->bytes += shard->counts.bytes;
                 pthread_mutex_unlock(&shard->lock);

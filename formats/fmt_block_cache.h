@@ -45,11 +45,15 @@ void fmt_block_cache_make_ahead(
         struct fmt_block_cache *cache, uint64_t key, fmt_block_maker *maker, void *context);
 
 struct fmt_block_counts {
-        uint64_t hits;       /* found ready */
-        uint64_t waits;      /* found in the making */
-        uint64_t makes;      /* made here, ahead or not */
-        uint64_t ahead;      /* made ahead */
-        uint64_t ahead_used; /* of those: asked for later */
+        uint64_t hits;   /* found ready */
+        uint64_t waits;  /* found in the making */
+        uint64_t misses; /* made by who asked */
+        uint64_t makes;  /* made, ahead or not */
+        uint64_t bytes_made;
+        uint64_t failures;     /* could not be made */
+        uint64_t ahead;        /* made ahead */
+        uint64_t ahead_used;   /* of those: asked for later */
+        uint64_t ahead_unused; /* of those: evicted before anybody asked */
         uint64_t evictions;
         uint64_t bytes; /* held now */
 };

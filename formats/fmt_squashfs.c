@@ -62,10 +62,14 @@ static int start_readahead(struct fmt_squashfs *image)
 
 int fmt_squashfs_start_data(struct fmt_squashfs *image, uint64_t cache_size)
 {
+        const struct fmt_index_header *header = image->index.header;
         if (cache_size == 0)
                 cache_size = DEFAULT_CACHE_SIZE;
-        int error =
-                fmt_block_cache_new(cache_size, image->index.header->block_size, &image->blocks);
+        image->made = calloc(
+                ((size_t)header->n_blocks + header->n_fragments) / 64 + 1, sizeof *image->made);
+        if (image->made == NULL)
+                return -ENOMEM;
+        int error = fmt_block_cache_new(cache_size, header->block_size, &image->blocks);
         if (error == 0 && cache_size >= LEAST_CACHE_FOR_READAHEAD)
                 error = start_readahead(image);
         return error;
@@ -110,6 +114,7 @@ void fmt_squashfs_free(struct fmt_squashfs *image)
         if (image->map != NULL)
                 munmap(image->map, image->map_size);
         fmt_close_fd(&image->fd);
+        free(image->made);
         free(image->path);
         free(image);
 }

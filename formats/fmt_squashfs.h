@@ -86,7 +86,13 @@ struct fmt_squashfs_facts {
         const char *compressor; /* "zstd", … */
 };
 void fmt_squashfs_facts(const struct fmt_squashfs *image, struct fmt_squashfs_facts *ret);
-void fmt_squashfs_block_counts(struct fmt_squashfs *image, struct fmt_block_counts *ret);
+
+struct fmt_squashfs_counts {
+        struct fmt_block_counts blocks;
+        uint64_t made_again; /* blocks decompressed that had been before: evicted meanwhile */
+        uint64_t bytes_read; /* of the image's data, compressed or not */
+};
+void fmt_squashfs_counts(struct fmt_squashfs *image, struct fmt_squashfs_counts *ret);
 
 /* Names of extended attributes, each NUL-terminated; and one value. As listxattr and getxattr: SIZE
  * 0 asks for the size, -ERANGE if it does not fit, -ENODATA. */

@@ -29,6 +29,7 @@ static int read_image(struct fmt_squashfs *image, void *buffer, size_t size, uin
         struct fmt_source_fd part = {
                 .fd = image->fd, .offset = image->offset, .size = image->index.header->image_size};
         struct fmt_source source = fmt_source_of_fd(&part);
+        atomic_fetch_add_explicit(&image->bytes_read, size, memory_order_relaxed);
         int error = source.read(source.context, buffer, size, position);
         if (error < 0)
                 complain(image, position, "cannot be read");
@@ -40,6 +41,16 @@ struct recipe {
         struct fmt_squashfs *image;
         const struct fmt_index_block *block;
 };
+
+/* Remembers that BLOCK was made. Blocks that equal files share are told apart by file: one that is
+ * made again for another of them does not count. The index's fragments follow its blocks. */
+static void note_made(struct fmt_squashfs *image, const struct fmt_index_block *block)
+{
+        const size_t number = (size_t)(block - image->index.blocks);
+        const uint64_t bit = UINT64_C(1) << number % 64;
+        if (atomic_fetch_or_explicit(&image->made[number / 64], bit, memory_order_relaxed) & bit)
+                atomic_fetch_add_explicit(&image->made_again, 1, memory_order_relaxed);
+}
 
 static int make_block(void *context, uint64_t key, void *buffer, size_t *ret_size)
 {
@@ -58,6 +69,8 @@ static int make_block(void *context, uint64_t key, void *buffer, size_t *ret_siz
                 complain(image, key, "does not decompress, the image is damaged");
                 error = -EIO;
         }
+        if (error == 0)
+                note_made(image, recipe->block);
         return error;
 }
 
@@ -246,9 +259,11 @@ int fmt_squashfs_seek(const struct fmt_squashfs *image, fmt_inode inode, uint64_
         return 0;
 }
 
-void fmt_squashfs_block_counts(struct fmt_squashfs *image, struct fmt_block_counts *ret)
+void fmt_squashfs_counts(struct fmt_squashfs *image, struct fmt_squashfs_counts *ret)
 {
-        fmt_block_cache_counts(image->blocks, ret);
+        fmt_block_cache_counts(image->blocks, &ret->blocks);
+        ret->made_again = atomic_load_explicit(&image->made_again, memory_order_relaxed);
+        ret->bytes_read = atomic_load_explicit(&image->bytes_read, memory_order_relaxed);
 }
 
 static int read_inode(void *context, void *buffer, size_t size, uint64_t offset)

@@ -18,6 +18,10 @@ struct fmt_squashfs {
         struct fmt_block_cache *blocks;
         struct fmt_readahead *readahead; /* NULL: the cache is too small for it */
         atomic_uint complaints;          /* damaged blocks that were reported */
+        /* One bit for each of the index's blocks, then fragments: it was decompressed. */
+        _Atomic uint64_t *made;
+        _Atomic uint64_t made_again;
+        _Atomic uint64_t bytes_read;
 };
 
 /* The inode's record, or NULL if there is no such number. */

@@ -186,7 +186,7 @@ static void test_reading_an_image(void)
         char folder[] = "/tmp/xaasfs-readahead-XXXXXX", command[300], path[100];
         static char buffer[65536];
         struct fmt_squashfs *image;
-        struct fmt_block_counts counts = {0};
+        struct fmt_squashfs_counts counts = {0};
         fmt_inode inode;
         REQUIRE(mkdtemp(folder) != NULL);
         snprintf(path, sizeof path, "%s/image", folder);
@@ -198,21 +198,21 @@ static void test_reading_an_image(void)
         REQUIRE(fmt_squashfs_open(path, NULL, &image) == 0);
         REQUIRE(fmt_squashfs_lookup(image, FMT_ROOT, "file", 4, &inode) == 0);
         uint64_t at = 0;
-        for (unsigned i = 0; i < 10000 && counts.ahead < 10; i++) {
+        for (unsigned i = 0; i < 10000 && counts.blocks.ahead < 10; i++) {
                 REQUIRE(fmt_squashfs_read(image, inode, buffer, 4096, at) == 4096);
                 at += 4096;
                 usleep(1000);
-                fmt_squashfs_block_counts(image, &counts);
+                fmt_squashfs_counts(image, &counts);
         }
-        CHECK(counts.ahead >= 10);
+        CHECK(counts.blocks.ahead >= 10);
         while (fmt_squashfs_read(image, inode, buffer, sizeof buffer, at) > 0)
                 at += sizeof buffer;
-        fmt_squashfs_block_counts(image, &counts);
-        CHECK(counts.ahead_used >= 10 && counts.ahead_used <= counts.ahead);
+        fmt_squashfs_counts(image, &counts);
+        CHECK(counts.blocks.ahead_used >= 10 && counts.blocks.ahead_used <= counts.blocks.ahead);
         /* Everything once, whoever made it. */
         struct stat st;
         REQUIRE(fmt_squashfs_stat(image, inode, &st) == 0);
-        CHECK(counts.makes == ((uint64_t)st.st_size + 4095) / 4096);
+        CHECK(counts.blocks.makes == ((uint64_t)st.st_size + 4095) / 4096);
         fmt_squashfs_free(image);
         snprintf(command, sizeof command, "rm -r %s", folder);
         CHECK(system(command) == 0);

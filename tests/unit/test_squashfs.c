@@ -151,23 +151,25 @@ static void round_trip(const char *tree, const char *path, uint64_t block_size)
                 REQUIRE(pthread_create(&threads[i], NULL, compare_in_thread, &reader) == 0);
         for (size_t i = 0; i < 4; i++)
                 pthread_join(threads[i], NULL);
-        struct fmt_block_counts counts;
-        fmt_squashfs_block_counts(image, &counts);
-        CHECK(counts.bytes <= 16 * 2 * block_size);
+        struct fmt_squashfs_counts counts;
+        fmt_squashfs_counts(image, &counts);
+        CHECK(counts.blocks.bytes <= 16 * 2 * block_size);
+        CHECK(counts.made_again <= counts.blocks.evictions);
         fmt_squashfs_free(image);
 
         /* With room for everything, each block is decompressed once whoever asks. */
         REQUIRE(fmt_squashfs_open(path, NULL, &image) == 0);
         reader.image = image;
         compare_in_thread(&reader);
-        struct fmt_block_counts once;
-        fmt_squashfs_block_counts(image, &once);
+        struct fmt_squashfs_counts once;
+        fmt_squashfs_counts(image, &once);
         for (size_t i = 0; i < 4; i++)
                 REQUIRE(pthread_create(&threads[i], NULL, compare_in_thread, &reader) == 0);
         for (size_t i = 0; i < 4; i++)
                 pthread_join(threads[i], NULL);
-        fmt_squashfs_block_counts(image, &counts);
-        CHECK(counts.makes == once.makes && counts.evictions == 0);
+        fmt_squashfs_counts(image, &counts);
+        CHECK(counts.blocks.makes == once.blocks.makes && counts.blocks.evictions == 0);
+        CHECK(counts.blocks.bytes_made == once.blocks.bytes_made && counts.made_again == 0);
         fmt_squashfs_free(image);
 }
 
