@@ -11,10 +11,13 @@
 #include <stdatomic.h>
 
 struct fs_portable;
+struct fs_statistics;
 
 struct fs {
         struct fmt_squashfs *image;
         struct fs_portable *portable; /* NULL: nothing in the image is compiled */
+        struct fs_statistics *statistics;
+        char *path; /* of the image, absolute, for those who ask */
         fmt_inode hidden;             /* the image's own folder, not shown; or 0 */
         bool any_xattrs;              /* of the image itself */
         bool skips_open;              /* the kernel need not ask before it reads */
@@ -33,6 +36,9 @@ void fs_readdir(
 void fs_readdirplus(
         fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset, struct fuse_file_info *fi);
 
+/* What the mount does, and the same with a count and a clock around each (fs_statistics.h): that
+ * is what is served. */
 extern const struct fuse_lowlevel_ops fs_operations;
+extern const struct fuse_lowlevel_ops fs_counted_operations;
 
 #endif

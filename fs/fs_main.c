@@ -14,11 +14,14 @@
 #include "fs_options.h"
 #include "fs_portable.h"
 #include "fs_serve.h"
+#include "fs_statistics.h"
 
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
+#include "fmt_status.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
 
 static int print_version(void)
@@ -63,24 +66,29 @@ static int run(const struct fs_options *options, struct fs_daemon *daemon)
 {
         const struct fmt_squashfs_options image_options = {
                 .offset = options->offset, .cache_size = options->block_cache};
-        struct fs fs = {0};
+        struct fs fs = {.path = realpath(options->image, NULL)};
+        if (fs.path == NULL)
+                fs.path = strdup(options->image);
         struct jit_spawner *spawner = NULL;
         allow_many_descriptors();
         int error = fmt_squashfs_open(options->image, &image_options, &fs.image);
-        if (error < 0)
-                return error;
-        struct fmt_squashfs_facts facts;
-        fmt_squashfs_facts(fs.image, &facts);
-        fs.any_xattrs = facts.xattr_sets > 0;
-        error = jit_spawner_start(&spawner);
+        if (error == 0)
+                error = fs_statistics_new(&fs.statistics);
+        if (error == 0)
+                error = jit_spawner_start(&spawner);
         if (error == 0) {
+                struct fmt_squashfs_facts facts;
+                fmt_squashfs_facts(fs.image, &facts);
+                fs.any_xattrs = facts.xattr_sets > 0;
                 fs_signals_block();
                 error = fs_portable_open(&fs, options);
         }
         if (error == 0)
                 error = serve(&fs, options, spawner, daemon);
         jit_spawner_stop(spawner);
+        fs_statistics_free(fs.statistics);
         fmt_squashfs_free(fs.image);
+        free(fs.path);
         return error;
 }
 
@@ -100,6 +108,8 @@ int main(int argc, char **argv)
                 fputs(fs_usage, stdout);
         else if (options.version)
                 print_version();
+        else if (options.stats)
+                status = fmt_status_show(options.image, options.json);
         else if (fs_daemon_begin(options.foreground, &daemon) < 0 || run(&options, &daemon) < 0)
                 status = 1;
         fs_options_done(&options);

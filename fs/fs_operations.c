@@ -2,6 +2,8 @@
 #include "fs.h"
 #include "fs_portable.h"
 #include "fs_state.h"
+#include "fs_statistics.h"
+#include "fs_status.h"
 
 #include "fmt_cleanup.h"
 
@@ -68,6 +70,19 @@ static void operation_lookup(fuse_req_t req, fuse_ino_t parent, const char *name
                 fuse_reply_entry(req, &entry);
         else
                 fuse_reply_err(req, -error);
+}
+
+/* Nothing is kept for those whom the kernel knows. */
+static void operation_forget(fuse_req_t req, fuse_ino_t inode, uint64_t count)
+{
+        (void)inode, (void)count;
+        fuse_reply_none(req);
+}
+
+static void operation_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+        (void)count, (void)forgets;
+        fuse_reply_none(req);
 }
 
 static void operation_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
@@ -141,6 +156,7 @@ static void operation_read(
                 fuse_reply_err(req, -error);
                 return;
         }
+        fs_statistics_replied(fs->statistics, view.size);
         fuse_reply_iov(req, view.pieces, (int)view.n_pieces);
         fmt_view_done(&view);
 }
@@ -192,6 +208,8 @@ static void operation_statfs(fuse_req_t req, fuse_ino_t inode)
 const struct fuse_lowlevel_ops fs_operations = {
         .init = operation_init,
         .lookup = operation_lookup,
+        .forget = operation_forget,
+        .forget_multi = operation_forget_multi,
         .getattr = operation_getattr,
         .readlink = operation_readlink,
         .open = operation_open,
@@ -204,4 +222,5 @@ const struct fuse_lowlevel_ops fs_operations = {
         .statfs = operation_statfs,
         .getxattr = fs_getxattr,
         .listxattr = fs_listxattr,
+        .ioctl = fs_ioctl,
 };

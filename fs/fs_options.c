@@ -14,6 +14,7 @@
 
 const char fs_usage[] =
         "usage: xaasfs [-f] [-o OPTION[,OPTION...]] IMAGE MOUNTPOINT\n"
+        "       xaasfs --stats [--json] MOUNTPOINT\n"
         "\n"
         "Mounts a squashfs image. Programs that `xaas pack` made portable are compiled for this\n"
         "host when they are first opened, and kept in a cache.\n"
@@ -23,6 +24,8 @@ const char fs_usage[] =
         "  -s                    one thread only\n"
         "  -h, --help            this text\n"
         "  -V, --version         versions of xaasfs and libfuse\n"
+        "  --stats               show what a mount was asked, how fast it was, and what it holds\n"
+        "  --json                that as JSON\n"
         "\n"
         "  -o patience=SECONDS   an open waits at most so long for a compile, then gets the\n"
         "                        generic program (default: it waits)\n"
@@ -261,6 +264,10 @@ static int apply_letter(struct fs_options *options, const char *argument)
                 options->help = true;
         else if (!strcmp(argument, "-V") || !strcmp(argument, "--version"))
                 options->version = true;
+        else if (!strcmp(argument, "--stats"))
+                options->stats = true;
+        else if (!strcmp(argument, "--json"))
+                options->json = true;
         else if (!strcmp(argument, "-r"))
                 return 0;
         else if (!strncmp(argument, "--", 2))
@@ -312,6 +319,26 @@ static int parse_arguments(int argc, char **argv, struct fs_options *options)
         return 0;
 }
 
+static int check_positionals(const struct fs_options *options)
+{
+        if (options->stats && options->image != NULL && options->mountpoint == NULL)
+                return 0;
+        if (options->stats)
+                fmt_error("--stats wants one mount point; usage: xaasfs --stats [--json] "
+                          "MOUNTPOINT");
+        else if (options->json)
+                fmt_error("--json goes with --stats; usage: xaasfs --stats [--json] MOUNTPOINT");
+        else if (options->mountpoint != NULL)
+                return 0;
+        else if (options->image == NULL)
+                fmt_error("no image and no mount point given; usage: xaasfs [options] IMAGE "
+                          "MOUNTPOINT");
+        else
+                fmt_error("no mount point given for %s; usage: xaasfs [options] IMAGE MOUNTPOINT",
+                        options->image);
+        return -EINVAL;
+}
+
 int fs_options_parse(int argc, char **argv, struct fs_options *ret)
 {
         struct fs_options options = {
@@ -320,16 +347,8 @@ int fs_options_parse(int argc, char **argv, struct fs_options *ret)
                 .clone_fd = true,
         };
         int error = parse_arguments(argc, argv, &options);
-        if (error == 0 && !options.help && !options.version && options.mountpoint == NULL) {
-                if (options.image == NULL)
-                        fmt_error("no image and no mount point given; usage: xaasfs [options] "
-                                  "IMAGE MOUNTPOINT");
-                else
-                        fmt_error("no mount point given for %s; usage: xaasfs [options] IMAGE "
-                                  "MOUNTPOINT",
-                                options.image);
-                error = -EINVAL;
-        }
+        if (error == 0 && !options.help && !options.version)
+                error = check_positionals(&options);
         if (error < 0) {
                 fs_options_done(&options);
                 return error;

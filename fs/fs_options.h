@@ -17,6 +17,8 @@ struct fs_options {
         bool single_threaded;
         bool help;
         bool version;
+        bool stats; /* of the mount at image, which is then a path in it */
+        bool json;
         uint64_t offset;      /* of the squashfs in the file, bytes */
         uint64_t block_cache; /* decompressed blocks kept in memory, bytes; 0: the default */
         uint64_t cache_limit; /* compiled programs kept on disk, bytes; 0: the cache's own */

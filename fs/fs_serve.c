@@ -75,7 +75,8 @@ static int new_session(struct fs *fs, const struct fs_options *options, struct f
         struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
         int error = add_options(&args, options);
         if (error == 0) {
-                *ret = fuse_session_new(&args, &fs_operations, sizeof fs_operations, fs);
+                *ret = fuse_session_new(
+                        &args, &fs_counted_operations, sizeof fs_counted_operations, fs);
                 if (*ret == NULL) {
                         fs_mountpoint_explain(options->mountpoint, fuse_words);
                         error = -EINVAL;
