@@ -23,6 +23,7 @@ STOP_SECONDS = 30
 class Mount:
     """Starts `xaasfs -f [-o OPTIONS] IMAGE MOUNTPOINT`; as a context manager yields the mount point.
 
+    program   what to start instead of xaasfs, if it takes the same arguments
     pid       process id of the mount
     log       everything that it wrote to stderr so far
     kill()    kill -9, for tests of exactly that; the mount point is cleaned up as usual
@@ -30,12 +31,13 @@ class Mount:
               tear_down() instead if an exception is on its way
     """
 
-    def __init__(self, image, mountpoint, env, log_path, options=(), arguments=()):
+    def __init__(self, image, mountpoint, env, log_path, options=(), arguments=(),
+                 program=None):
         need_fuse()
         self.path = pathlib.Path(mountpoint)
         self.path.mkdir(parents=True, exist_ok=True)
         self._log_path = pathlib.Path(log_path)
-        command = [str(binary("xaasfs")), "-f"]
+        command = [str(program or binary("xaasfs")), "-f"]
         for option in options:
             command += ["-o", option]
         command += [*map(str, arguments), str(image), str(self.path)]
