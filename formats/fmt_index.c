@@ -90,7 +90,7 @@ static const char *check_regular(const struct fmt_index *index, const struct fmt
         const bool in_fragment = inode->fragment != FMT_INDEX_NONE;
         const uint64_t blocks = inode->size / block_size + (tail != 0 && !in_fragment);
 
-        if (inode->size > INT64_MAX || inode->allocated > inode->size)
+        if (inode->allocated > inode->size)
                 return "impossible file size";
         if (inode->count != blocks)
                 return "a file has a wrong number of blocks";
@@ -173,6 +173,9 @@ static const char *check_inode(
         const struct fmt_index_inode *inode = &index->inodes[number - 1];
         if (inode->xattr_set != FMT_INDEX_NONE && inode->xattr_set >= index->header->n_xattr_sets)
                 return "extended attributes out of range";
+        /* What stat shows is signed. */
+        if (inode->size > INT64_MAX || inode->allocated > INT64_MAX)
+                return "impossible file size";
         switch (inode->mode & S_IFMT) {
         case S_IFREG:
                 return check_regular(index, inode);

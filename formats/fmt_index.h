@@ -57,8 +57,8 @@ struct fmt_index_header {
 };
 
 struct fmt_index_inode {
-        uint64_t size;      /* as stat shows it */
-        uint64_t allocated; /* regular: bytes that are not in holes */
+        uint64_t size;      /* as stat shows it, at most 2^63 - 1 */
+        uint64_t allocated; /* regular: bytes that are not in holes; at most size */
         uint32_t number;    /* st_ino: the number inside the image */
         uint32_t mode;      /* type and permissions */
         uint32_t uid;

@@ -5,16 +5,9 @@
 #include "fmt_manifest.h"
 #include "fmt_record.h"
 #include "fuzz.h"
+#include "fuzz_mutate.h"
 
 #include <sys/mman.h>
-
-#define MUST(condition)                                                                            \
-        do {                                                                                       \
-                if (!(condition)) {                                                                \
-                        fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, __LINE__, #condition);    \
-                        abort();                                                                   \
-                }                                                                                  \
-        } while (0)
 
 static bool is_refusal(int r)
 {
@@ -167,8 +160,10 @@ static void add_manifest(
         MUST(fmt_bundle_add(writer, FMT_BLOB_MANIFEST, json, size, ret) == 0);
 }
 
-uint8_t *fuzz_seed(size_t *ret_size)
+uint8_t *fuzz_seed(unsigned number, size_t *ret_size)
 {
+        if (number > 0)
+                return NULL;
         _cleanup_close_ int fd = memfd_create("seed", MFD_CLOEXEC);
         struct fmt_bundle_writer *writer;
         struct fmt_digest record;
@@ -199,12 +194,8 @@ uint8_t *fuzz_seed(size_t *ret_size)
         return data;
 }
 
-#ifdef FUZZ_LIBFUZZER
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+size_t fuzz_mutate(uint8_t *data, size_t size, size_t capacity, uint64_t *random)
 {
-        fuzz_accepts(data, size);
-        return 0;
+        (void)capacity;
+        return fuzz_mutate_bytes(data, size, random);
 }
-#endif

@@ -10,15 +10,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MOST_FILES 1000
+#define MOST_INPUTS 1000
 #define DEFAULT_TURNS 4000
+/* Bytes by which a mutation may make its input larger. */
+#define ROOM 1024
 
 struct input {
         uint8_t *data;
         size_t size;
 };
 
-static struct input inputs[MOST_FILES + 1];
+static struct input inputs[MOST_INPUTS];
 static size_t n_inputs;
 
 static void load(int folder, const char *name)
@@ -26,7 +28,7 @@ static void load(int folder, const char *name)
         struct stat st;
         int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
 
-        REQUIRE(fd >= 0 && fstat(fd, &st) == 0 && n_inputs < MOST_FILES);
+        REQUIRE(fd >= 0 && fstat(fd, &st) == 0 && n_inputs < MOST_INPUTS);
         struct input *input = &inputs[n_inputs++];
         input->size = (size_t)st.st_size;
         input->data = malloc(input->size + 1);
@@ -54,50 +56,31 @@ static void check_corpus(const char *path)
         REQUIRE(n_inputs > 0);
 }
 
-/* Few bytes change, by values that tend to matter; sometimes the end is lost or something is
- * copied over something else. */
-static size_t mutate(const struct input *input, uint8_t *out, uint64_t *random)
-{
-        static const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff, '"', '\\', '[', '{', ',', '-'};
-        size_t size = input->size;
-
-        memcpy(out, input->data, size);
-        if (size == 0)
-                return 0;
-        for (uint64_t n = 1 + unit_random(random) % 4; n > 0; n--) {
-                size_t at = unit_random(random) % size;
-                size_t from = unit_random(random) % size;
-                /* Where the header lies, every other time. */
-                if (unit_random(random) % 2 && size > 128)
-                        at %= 128;
-                if (unit_random(random) % 8 == 0)
-                        memmove(out + at, out + from, (size - (at > from ? at : from)) % 64);
-                else if (unit_random(random) % 2)
-                        out[at] = values[unit_random(random) % sizeof values];
-                else
-                        out[at] = (uint8_t)unit_random(random);
-        }
-        return unit_random(random) % 16 ? size : unit_random(random) % size;
-}
-
 int main(int argc, char **argv)
 {
         uint64_t random = unit_seed();
-        struct input seed;
+        uint8_t *data;
+        size_t size;
 
         REQUIRE(argc > 1);
         long turns = argc > 2 ? atol(argv[2]) : DEFAULT_TURNS;
-        seed.data = fuzz_seed(&seed.size);
-        CHECK(fuzz_accepts(seed.data, seed.size));
         check_corpus(argv[1]);
         size_t n_files = n_inputs;
-        inputs[n_inputs++] = seed;
+        for (unsigned number = 0; (data = fuzz_seed(number, &size)); number++) {
+                CHECK(fuzz_accepts(data, size));
+                REQUIRE(n_inputs < MOST_INPUTS);
+                inputs[n_inputs++] = (struct input){data, size};
+        }
         for (long turn = 0; turn < turns; turn++) {
+                /* The seeds, every other time. */
+                const size_t from = turn % 2 ? n_files : 0;
                 const struct input *input =
-                        &inputs[turn % 2 ? n_files : unit_random(&random) % n_files];
-                uint8_t *changed = malloc(input->size + 1);
+                        &inputs[from + unit_random(&random) % (n_inputs - from)];
+                uint8_t *changed = malloc(input->size + ROOM);
                 REQUIRE(changed);
-                fuzz_accepts(changed, mutate(input, changed, &random));
+                memcpy(changed, input->data, input->size);
+                fuzz_accepts(
+                        changed, fuzz_mutate(changed, input->size, input->size + ROOM, &random));
                 free(changed);
         }
         for (size_t i = 0; i < n_inputs; i++)
