@@ -4,6 +4,7 @@
 import json
 import mmap
 import os
+import pathlib
 import random
 import subprocess
 import time
@@ -175,7 +176,9 @@ def test_any_folder_of_the_mount_answers(t):
 
 
 def as_nobody(t, command):
-    for folder in (t.scratch, t.scratch.parent):
+    for folder in (t.scratch, *t.scratch.parents):
+        if folder == pathlib.Path("/tmp"):
+            break
         folder.chmod(0o755)
     return t.run(["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", *command],
                  expect=None)
