@@ -231,16 +231,18 @@ static bool is_repeated(const struct fmt_readahead *readahead, uint64_t position
         return false;
 }
 
-/* With the lock held: the stream that PLACE continues, or one that begins with it. */
+/* With the lock held: the stream that PLACE continues or lags a little behind, as one of several
+ * readers does; or one that begins with it. */
 static struct stream *find_stream(struct fmt_readahead *readahead, uint32_t place)
 {
         struct stream *oldest = &readahead->streams[0];
         for (size_t i = 0; i < N_STREAMS; i++) {
                 struct stream *stream = &readahead->streams[i];
-                if (stream->used > 0 && place >= stream->at &&
-                        place - stream->at <= readahead->window) {
+                if (stream->used > 0 && place + readahead->window >= stream->at &&
+                        place <= stream->at + readahead->window) {
                         stream->follows |= place > stream->at;
-                        stream->at = place;
+                        if (place > stream->at)
+                                stream->at = place;
                         return stream;
                 }
                 if (stream->used < oldest->used)
@@ -250,17 +252,16 @@ static struct stream *find_stream(struct fmt_readahead *readahead, uint32_t plac
         return oldest;
 }
 
-static void follow(struct fmt_readahead *readahead, uint32_t place)
+static void follow(struct fmt_readahead *readahead, struct stream *stream)
 {
-        struct stream *stream = find_stream(readahead, place);
         stream->used = ++readahead->clock;
-        if (stream->ahead < place)
-                stream->ahead = place;
+        if (stream->ahead < stream->at)
+                stream->ahead = stream->at;
         /* Half a window at a time, so that threads are not woken for every block. */
-        const uint32_t left = readahead->n_order - 1 - place;
-        const uint32_t until = place + (left < readahead->window ? left : readahead->window);
+        const uint32_t left = readahead->n_order - 1 - stream->at;
+        const uint32_t until = stream->at + (left < readahead->window ? left : readahead->window);
         if (stream->follows && stream->ahead < until &&
-                stream->ahead - place <= readahead->window / 2) {
+                stream->ahead - stream->at <= readahead->window / 2) {
                 enqueue(readahead, stream->ahead + 1, until + 1);
                 stream->ahead = until;
         }
@@ -275,7 +276,7 @@ void fmt_readahead_note(struct fmt_readahead *readahead, const struct fmt_index_
                 if (!is_repeated(readahead, block->position)) {
                         const uint32_t place = place_of(readahead, block->position);
                         if (place < readahead->n_order)
-                                follow(readahead, place);
+                                follow(readahead, find_stream(readahead, place));
                 }
         } else if (readahead->n_threads == 0 && readahead->most_threads > 0) {
                 start_thread(readahead, run_first);

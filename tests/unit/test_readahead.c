@@ -146,6 +146,24 @@ static void test_two_readers_at_once(void)
         fmt_readahead_free(readahead);
 }
 
+/* Readers that share a stretch, some a little behind the others: what the first one's stream has
+ * made is not made again for them. */
+static void test_a_reader_a_little_behind(void)
+{
+        struct record record;
+        struct fmt_readahead *readahead = start(&record);
+        for (uint32_t i = 100; i < 130; i++)
+                fmt_readahead_note(readahead, in_image[i]);
+        wait_for(&record, readahead, 129, 129 + WINDOW / 2);
+        usleep(20000);
+        const unsigned before = count(&record);
+        for (uint32_t i = 120; i < 129; i++)
+                fmt_readahead_note(readahead, in_image[i]);
+        usleep(20000);
+        CHECK(count(&record) == before);
+        fmt_readahead_free(readahead);
+}
+
 static void test_random_reads_make_nothing(void)
 {
         struct record record;
@@ -223,6 +241,7 @@ int main(void)
         fill_index();
         test_sequence_is_followed();
         test_two_readers_at_once();
+        test_a_reader_a_little_behind();
         test_random_reads_make_nothing();
         test_stored_blocks_are_not_made();
         test_the_end_of_the_image();
