@@ -7,14 +7,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* How far ahead of a stream blocks are made. One decompresses 128 KiB in about 0.1 ms, a reader
- * consumes them about as fast, so this is a few wake-ups' worth of work and no more. */
-#define AHEAD_BYTES (UINT32_C(2) << 20)
-#define LEAST_AHEAD 2
-/* Readers at the same time that are told apart. */
-#define N_STREAMS 16
 #define MOST_THREADS 16
-#define QUEUE_SIZE (N_STREAMS * 8)
+#define QUEUE_SIZE (FMT_READAHEAD_STREAMS * 8)
 
 struct stream {
         uint32_t at;    /* the furthest block that was asked for, as an index in the order */
@@ -39,7 +33,7 @@ struct fmt_readahead {
          * by the first read, has made it. */
         const struct fmt_index_block **order;
         uint32_t n_order;
-        struct stream streams[N_STREAMS];
+        struct stream streams[FMT_READAHEAD_STREAMS];
         uint64_t clock;
         struct range queue[QUEUE_SIZE];
         unsigned head, n_queued;
@@ -48,7 +42,7 @@ struct fmt_readahead {
         pthread_t threads[MOST_THREADS];
 };
 
-int fmt_readahead_new(const struct fmt_index *index, unsigned threads,
+int fmt_readahead_new(const struct fmt_index *index, uint32_t window, unsigned threads,
         const struct fmt_readahead_work *work, struct fmt_readahead **ret)
 {
         struct fmt_readahead *readahead = calloc(1, sizeof *readahead);
@@ -56,9 +50,7 @@ int fmt_readahead_new(const struct fmt_index *index, unsigned threads,
                 return -ENOMEM;
         readahead->index = index;
         readahead->work = *work;
-        readahead->window = AHEAD_BYTES / index->header->block_size;
-        if (readahead->window < LEAST_AHEAD)
-                readahead->window = LEAST_AHEAD;
+        readahead->window = window;
         readahead->most_threads = threads < MOST_THREADS ? threads : MOST_THREADS;
         pthread_mutex_init(&readahead->lock, NULL);
         pthread_cond_init(&readahead->wanted, NULL);
@@ -223,7 +215,7 @@ static void enqueue(struct fmt_readahead *readahead, uint32_t first, uint32_t en
  * happens when small files lie in one block. */
 static bool is_repeated(const struct fmt_readahead *readahead, uint64_t position)
 {
-        for (size_t i = 0; i < N_STREAMS; i++) {
+        for (size_t i = 0; i < FMT_READAHEAD_STREAMS; i++) {
                 const struct stream *stream = &readahead->streams[i];
                 if (stream->used > 0 && readahead->order[stream->at]->position == position)
                         return true;
@@ -236,7 +228,7 @@ static bool is_repeated(const struct fmt_readahead *readahead, uint64_t position
 static struct stream *find_stream(struct fmt_readahead *readahead, uint32_t place)
 {
         struct stream *oldest = &readahead->streams[0];
-        for (size_t i = 0; i < N_STREAMS; i++) {
+        for (size_t i = 0; i < FMT_READAHEAD_STREAMS; i++) {
                 struct stream *stream = &readahead->streams[i];
                 if (stream->used > 0 && place + readahead->window >= stream->at &&
                         place <= stream->at + readahead->window) {

@@ -15,7 +15,7 @@
 #define STORED 1000
 #define N_BLOCKS 1000
 #define N_FRAGMENTS 24
-#define WINDOW (2097152 / BLOCK_SIZE)
+#define WINDOW 16
 
 /* Files' blocks with a fragment after every 40th; in the index the fragments come behind. */
 static struct fmt_index_block blocks[N_BLOCKS], fragments[N_FRAGMENTS];
@@ -99,7 +99,7 @@ static struct fmt_readahead *start(struct record *record)
         struct fmt_readahead *readahead;
         memset(record, 0, sizeof *record);
         pthread_mutex_init(&record->lock, NULL);
-        REQUIRE(fmt_readahead_new(&fake_index, 3, &work, &readahead) == 0);
+        REQUIRE(fmt_readahead_new(&fake_index, WINDOW, 3, &work, &readahead) == 0);
         for (unsigned i = 0; i < 60000 && count(record) == 0; i++) {
                 fmt_readahead_note(readahead, in_image[900]);
                 fmt_readahead_note(readahead, in_image[901]);
