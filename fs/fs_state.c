@@ -39,6 +39,14 @@ static void reply_value(fuse_req_t req, const char *value, ssize_t length, size_
                 fuse_reply_buf(req, value, (size_t)length);
 }
 
+/* The three kinds that squashfs keeps; of others the kernel's own squashfs says that there are none
+ * here, so that nobody asks every file for its ACL. */
+static bool is_kept(const char *name)
+{
+        return !strncmp(name, "user.", 5) || !strncmp(name, "trusted.", 8) ||
+               !strncmp(name, "security.", 9);
+}
+
 void fs_getxattr(fuse_req_t req, fuse_ino_t inode, const char *name, size_t size)
 {
         const struct fs *fs = fuse_req_userdata(req);
@@ -55,8 +63,8 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t inode, const char *name, size_t size
                 reply_value(req, text, error < 0 ? error : (ssize_t)strlen(text), size);
                 return;
         }
-        if (!fs->any_xattrs) {
-                fuse_reply_err(req, ENODATA);
+        if (!fs->any_xattrs || !is_kept(name)) {
+                fuse_reply_err(req, is_kept(name) ? ENODATA : EOPNOTSUPP);
                 return;
         }
         _cleanup_free_ char *value = malloc(ENOUGH);
@@ -65,6 +73,21 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t inode, const char *name, size_t size
                         ? -ENOMEM
                         : fmt_squashfs_getxattr(fs->image, (fmt_inode)inode, name, value, ENOUGH),
                 size);
+}
+
+/* xattr(7): names of trusted.* are for those who may see values, the others' copies would fail. */
+static ssize_t drop_trusted(char *names, ssize_t size)
+{
+        char *end = names;
+        size_t name_size;
+        for (const char *name = names; name < names + size; name += name_size) {
+                name_size = strlen(name) + 1;
+                if (!strncmp(name, "trusted.", 8))
+                        continue;
+                memmove(end, name, name_size);
+                end += name_size;
+        }
+        return end - names;
 }
 
 void fs_listxattr(fuse_req_t req, fuse_ino_t inode, size_t size)
@@ -78,8 +101,10 @@ void fs_listxattr(fuse_req_t req, fuse_ino_t inode, size_t size)
                 return;
         }
         _cleanup_free_ char *names = malloc(ENOUGH);
-        reply_value(req, names,
-                names == NULL ? -ENOMEM
-                              : fmt_squashfs_listxattr(fs->image, (fmt_inode)inode, names, ENOUGH),
-                size);
+        ssize_t all = names == NULL ? -ENOMEM
+                                    : fmt_squashfs_listxattr(
+                                              fs->image, (fmt_inode)inode, names, ENOUGH);
+        if (all > 0 && fuse_req_ctx(req)->uid != 0)
+                all = drop_trusted(names, all);
+        reply_value(req, names, all, size);
 }
