@@ -29,6 +29,10 @@ A test file is a list of functions named test_*, each taking one argument, and e
     harness.need_fuse(), need_fusermount(), need_root(), need_command(name)   skip without it
     harness.BuiltTwice, harness.serve       the same program plain and through the mount (served.py)
     harness.debian_source(package)   unpacked source of a Debian package, fetched once (debian.py)
+    harness.debian_root()  a small Debian root file system, fetched once
+    harness.observe(path), harness.differences(one, other)   all that calls tell (observe.py)
+    harness.kernel_squashfs(t, image)   the kernel's own mount of an image
+    harness.as_user(uid, function)   what FUNCTION returns in a process of another user
 
 A file that is run by hand takes names of functions as arguments, finds the build folder in
 XAASFS_BUILD (default: `build` of the checkout) and keeps all scratch folders with --keep. It
@@ -37,8 +41,9 @@ exits 0 if all passed, 1 if one failed, 77 if all were skipped.
 
 from .binaries import (BUILD, SOURCE, binary, binary_for_anyone, need_command, need_fuse,
                        need_fusermount, need_root)
-from .debian import debian_source
+from .debian import debian_root, debian_source
 from .mount import Mount
+from .observe import as_user, differences, kernel_squashfs, observe
 from .outcome import Skipped, TestFailure, skip
 from .rootfs import RootFs
 from .runner import Test, main
@@ -46,6 +51,7 @@ from .served import BuiltTwice, Served, serve
 
 __all__ = [
     "BUILD", "SOURCE", "BuiltTwice", "Mount", "RootFs", "Served", "Skipped", "Test", "TestFailure",
-    "binary", "binary_for_anyone", "debian_source", "main", "need_command", "need_fuse",
-    "need_fusermount", "need_root", "serve", "skip",
+    "as_user", "binary", "binary_for_anyone", "debian_root", "debian_source", "differences",
+    "kernel_squashfs", "main", "need_command", "need_fuse", "need_fusermount", "need_root",
+    "observe", "serve", "skip",
 ]

@@ -1,13 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sources of Debian packages, as input that nobody tailored to xaasfs."""
+"""Sources and a root file system of Debian, as input that nobody tailored to xaasfs."""
 
+import contextlib
 import fcntl
 import os
 import pathlib
+import platform
+import shutil
 import subprocess
 
-from .binaries import SOURCE
+from .binaries import SOURCE, need_command
 from .outcome import skip
+
+
+def _shelf():
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    shelf = pathlib.Path(home) / "xaasfs-tests"
+    shelf.mkdir(parents=True, exist_ok=True)
+    return shelf
+
+
+@contextlib.contextmanager
+def _locked(path):
+    with open(path, "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def debian_source(package, tar_only=False):
@@ -16,12 +33,9 @@ def debian_source(package, tar_only=False):
     Fetched once, by tools/debian-source, into $XDG_CACHE_HOME/xaasfs-tests (the one of the person
     who runs the tests, not the test's private one). Skips if the archive cannot be reached.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    shelf = pathlib.Path(home) / "xaasfs-tests"
-    shelf.mkdir(parents=True, exist_ok=True)
+    shelf = _shelf()
     folder = shelf / package
-    with open(shelf / f"{package}.lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(shelf / f"{package}.lock"):
         if not folder.exists():
             command = [SOURCE / "tools/debian-source", *(["--tar-only"] if tar_only else []),
                        package, folder]
@@ -31,3 +45,34 @@ def debian_source(package, tar_only=False):
             if fetched.returncode != 0:
                 skip(fetched.stderr.strip().splitlines()[-1])
     return folder
+
+
+def debian_root():
+    """A root file system of the suite that this machine runs, as debootstrap makes its smallest.
+
+    Made once, like the sources above, and shared: it is only for reading. Needs root.
+    """
+    shelf = _shelf()
+    folder = shelf / "debian-root"
+    with _locked(shelf / "debian-root.lock"):
+        if not folder.exists():
+            unfinished = shelf / "debian-root.unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            _debootstrap(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
+def _debootstrap(folder):
+    mirrors = subprocess.run([SOURCE / "tools/debian-source", "--mirrors"], capture_output=True,
+                             text=True, timeout=60).stdout.split()
+    suite = platform.freedesktop_os_release().get("VERSION_CODENAME")
+    if not mirrors or not suite:
+        skip("this machine's apt sources name no Debian archive")
+    made = subprocess.run(
+        [need_command("debootstrap"), "--variant=minbase", suite, folder, mirrors[0]],
+        capture_output=True, text=True, timeout=900)
+    if made.returncode != 0:
+        skip(f"debootstrap: {(made.stdout + made.stderr).strip().splitlines()[-1]}")
+    for package in folder.glob("var/cache/apt/archives/*.deb"):
+        package.unlink()
