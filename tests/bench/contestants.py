@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same tree in several file systems, and what the daemon of each of them uses."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -10,26 +11,33 @@ import harness
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Unpacked:
-    """The tree as it is; named after the file system that it lies on."""
+class Contestant:
+    """name; root: where the tree is while mounted; pid: of the daemon, if there is one."""
 
     pid = None
+    env = None
+
+    def mount(self):
+        pass
+
+    def unmount(self):
+        """May be called at any time."""
+
+    def counts(self):
+        return {}
+
+
+class Unpacked(Contestant):
+    """The tree as it is; named after the file system that it lies on."""
 
     def __init__(self, root):
         kind = _run(["stat", "-f", "-c", "%T", root]).strip()
         self.name = "ext4" if kind == "ext2/ext3" else kind
         self.root = root
 
-    def mount(self):
-        pass
 
-    def unmount(self):
-        pass
-
-
-class KernelSquashfs:
+class KernelSquashfs(Contestant):
     name = "kernel"
-    pid = None
 
     def __init__(self, image, folder):
         self.root = folder / "mnt-kernel"
@@ -38,6 +46,7 @@ class KernelSquashfs:
         self._mounted = False
 
     def command(self):
+        """What mounts it and ends when it is ready."""
         return ["mount", "-t", "squashfs", "-o", "loop,ro", self._image, self.root]
 
     def mount(self):
@@ -50,7 +59,7 @@ class KernelSquashfs:
             self._mounted = False
 
 
-class Fuse:
+class Fuse(Contestant):
     """A daemon that takes `-f [-o OPTIONS] IMAGE MOUNTPOINT`."""
 
     def __init__(self, name, program, image, folder, options=(), env=None):
@@ -64,7 +73,6 @@ class Fuse:
         self._mount = None
 
     def command(self):
-        """What mounts it and ends when it is ready."""
         options = [word for option in self._options for word in ("-o", option)]
         return [self._program, *options, self._image, self.root]
 
@@ -80,32 +88,51 @@ class Fuse:
 
     @property
     def pid(self):
-        return self._mount.pid
+        return self._mount.pid if self._mount else None
+
+
+class Xaasfs(Fuse):
+    def counts(self):
+        """What the mount counted so far: {"read": requests, "blocks.decompressed": blocks, ...}"""
+        shown = _run([self._program, "--stats", "--json", self.root], env=self.env)
+        stats = json.loads(shown)
+        counts = {kind: request["count"] for kind, request in stats["requests"].items()}
+        for group in ("blocks", "read_ahead", "bytes"):
+            counts.update((f"{group}.{name}", value) for name, value in stats[group].items())
+        return counts
 
 
 class Usage:
-    """What a contestant's daemon uses from here on; nothing where there is none."""
+    """What a contestant's daemon uses and counts from here on; nothing where there is none."""
 
     def __init__(self, contestant):
-        self._pid = contestant.pid
-        if self._pid is not None:
-            self._began = self._times()
+        self._contestant = contestant
+        self._counts = contestant.counts()
+        self._began = self._times()
+        if contestant.pid is not None:
             # Lets the peak start at what is used now.
-            pathlib.Path(f"/proc/{self._pid}/clear_refs").write_text("5", encoding="ascii")
+            pathlib.Path(f"/proc/{contestant.pid}/clear_refs").write_text("5", encoding="ascii")
 
     def taken(self):
-        """{"user": seconds, "system": seconds, "peak": bytes}"""
-        if self._pid is None:
-            return {}
+        """({"user": seconds, "system": seconds, "peak": bytes}, {name: count})"""
+        if self._contestant.pid is None:
+            return {}, {}
         user, system = self._times()
-        status = pathlib.Path(f"/proc/{self._pid}/status").read_text(encoding="utf-8")
-        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return {"user": user - self._began[0], "system": system - self._began[1],
-                "peak": int(peak.split()[1]) * 1024}
+        used = {"user": user - self._began[0], "system": system - self._began[1],
+                "peak": self._peak()}
+        counts = self._contestant.counts()
+        return used, {name: counts[name] - self._counts[name] for name in counts}
+
+    def _peak(self):
+        status = pathlib.Path(f"/proc/{self._contestant.pid}/status").read_text(encoding="utf-8")
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
 
     def _times(self):
-        stat = pathlib.Path(f"/proc/{self._pid}/stat").read_text(encoding="utf-8")
-        # Field 14 and 15 of all, counted behind the name, which may hold anything.
+        if self._contestant.pid is None:
+            return 0, 0
+        stat = pathlib.Path(f"/proc/{self._contestant.pid}/stat").read_text(encoding="utf-8")
+        # Fields 14 and 15 of all, counted behind the name, which may hold anything.
         fields = stat.rpartition(")")[2].split()
         return int(fields[11]) / TICKS, int(fields[12]) / TICKS
 
@@ -116,9 +143,9 @@ def drop_caches():
     pathlib.Path("/proc/sys/vm/drop_caches").write_text("3", encoding="ascii")
 
 
-def _run(command):
+def _run(command, env=None):
     done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True)
+                          capture_output=True, text=True, env=env)
     if done.returncode != 0:
         raise harness.TestFailure(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
     return done.stdout

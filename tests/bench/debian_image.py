@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Debian root file system with Python, NumPy and SciPy, unpacked and as a squashfs image."""
+"""A Debian root file system with Python, NumPy and SciPy, unpacked and as a squashfs image; and a million files."""
 
 import os
 import pathlib
 import shutil
 import subprocess
+import tarfile
 
 import harness
 
@@ -36,6 +37,25 @@ def provide(folder):
         print(f"Making {image} …", flush=True)
         pack(root, image)
     return root, image
+
+
+def provide_million(folder):
+    """An image in FOLDER with a million empty files in a thousand folders; made once."""
+    image = folder / "million.sqfs"
+    if not image.exists():
+        print(f"Making {image} …", flush=True)
+        unfinished = image.with_suffix(".unfinished")
+        unfinished.unlink(missing_ok=True)
+        with subprocess.Popen(["sqfstar", "-comp", "zstd", "-quiet", "-no-progress", str(unfinished)],
+                              stdin=subprocess.PIPE) as writer:
+            with tarfile.open(fileobj=writer.stdin, mode="w|") as archive:
+                for number in range(1_000_000):
+                    archive.addfile(tarfile.TarInfo(f"{number // 1000:03}/file-{number % 1000:03}"))
+            writer.stdin.close()
+        if writer.returncode != 0:
+            raise harness.TestFailure(f"sqfstar could not write {unfinished}: status {writer.returncode}")
+        unfinished.rename(image)
+    return image
 
 
 def pack(root, image):
