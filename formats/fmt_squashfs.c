@@ -98,6 +98,7 @@ int fmt_squashfs_open(
                 options->libexec, &image->map, &image->map_size, &image->index);
         if (error < 0)
                 return error;
+        image->root = FMT_ROOT;
         error = fmt_squashfs_start_data(image, options->cache_size);
         if (error < 0)
                 return error;
@@ -218,8 +219,22 @@ int fmt_squashfs_parent(const struct fmt_squashfs *image, fmt_inode directory, f
         const struct fmt_index_inode *record;
         int error = directory_of(image, directory, &record);
         if (error == 0)
-                *ret = record->parent;
+                *ret = directory == image->root ? directory : record->parent;
         return error;
+}
+
+int fmt_squashfs_change_root(struct fmt_squashfs *image, fmt_inode directory)
+{
+        const struct fmt_index_inode *record;
+        int error = directory_of(image, directory, &record);
+        if (error == 0)
+                image->root = directory;
+        return error;
+}
+
+fmt_inode fmt_squashfs_root(const struct fmt_squashfs *image)
+{
+        return image->root;
 }
 
 int fmt_squashfs_readlink(
@@ -249,7 +264,7 @@ static int splice_target(const char *target, size_t size, const char *rest, char
 int fmt_squashfs_resolve(const struct fmt_squashfs *image, const char *path, fmt_inode *ret)
 {
         _cleanup_free_ char *buffer = strdup(path);
-        fmt_inode at = FMT_ROOT;
+        fmt_inode at = image->root;
         unsigned links = 0;
         if (buffer == NULL)
                 return -ENOMEM;
@@ -278,7 +293,7 @@ int fmt_squashfs_resolve(const struct fmt_squashfs *image, const char *path, fmt
                 if (++links > MOST_LINKS)
                         return -ELOOP;
                 if (target[0] == '/')
-                        at = FMT_ROOT;
+                        at = image->root;
                 error = splice_target(target, target_size, rest, &buffer);
                 if (error < 0)
                         return error;

@@ -48,6 +48,7 @@ int fmt_squashfs_lookup(const struct fmt_squashfs *image, fmt_inode directory, c
  * *ret_name points into the index; a NUL follows. */
 int fmt_squashfs_entry(const struct fmt_squashfs *image, fmt_inode directory, uint32_t index,
         const char **ret_name, size_t *ret_name_size, fmt_inode *ret_inode);
+/* The root's is the root. */
 int fmt_squashfs_parent(const struct fmt_squashfs *image, fmt_inode directory, fmt_inode *ret);
 /* Points into the index; a NUL follows. */
 int fmt_squashfs_readlink(
@@ -101,9 +102,14 @@ ssize_t fmt_squashfs_listxattr(
 ssize_t fmt_squashfs_getxattr(const struct fmt_squashfs *image, fmt_inode inode, const char *name,
         void *buffer, size_t size);
 
-/* Follows symbolic links within the image (an absolute target starts at the root; at most 40),
- * never leaves it. PATH relative to the root, leading slashes ignored. */
+/* Follows symbolic links below the root (an absolute target starts there; at most 40), never leaves
+ * it. PATH relative to the root, leading slashes ignored. */
 int fmt_squashfs_resolve(const struct fmt_squashfs *image, const char *path, fmt_inode *ret);
+
+/* As chroot(2): from here on DIRECTORY is where paths start and where ".." ends, instead of
+ * FMT_ROOT. Not thread-safe: call before others use IMAGE. -ENOENT, -ENOTDIR. */
+int fmt_squashfs_change_root(struct fmt_squashfs *image, fmt_inode directory);
+fmt_inode fmt_squashfs_root(const struct fmt_squashfs *image);
 
 /* A regular file of the image as a source; *context* storage is the caller's. */
 struct fmt_source_inode {

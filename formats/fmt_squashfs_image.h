@@ -13,6 +13,7 @@ struct fmt_squashfs {
         int fd;
         uint64_t offset; /* of the superblock, bytes */
         struct fmt_index index;
+        fmt_inode root; /* where paths start */
         void *map; /* what index points into */
         size_t map_size;
         struct fmt_block_cache *blocks;
