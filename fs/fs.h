@@ -17,14 +17,23 @@ struct fs {
         struct fmt_squashfs *image;
         struct fs_portable *portable; /* NULL: nothing in the image is compiled */
         struct fs_statistics *statistics;
-        char *path; /* of the image, absolute, for those who ask */
-        fmt_inode hidden;             /* the image's own folder, not shown; or 0 */
-        bool any_xattrs;              /* of the image itself */
-        bool skips_open;              /* the kernel need not ask before it reads */
+        char *path;       /* of the image, absolute, for those who ask */
+        fmt_inode hidden; /* the image's own folder, not shown; or 0 */
+        char *subdir;     /* of the image that is the root; NULL, or with a slash behind */
+        uid_t uid;        /* of everything, instead of the image's; or FS_AS_IMAGE (fs_options.h) */
+        gid_t gid;
+        bool any_xattrs; /* of the image itself */
+        bool skips_open; /* the kernel need not ask before it reads */
 };
 
 /* Nothing in an image ever changes. Seconds. */
 #define FS_FOREVER 1e15
+
+/* The kernel calls the root of a mount 1, whichever folder of the image that is. */
+static inline fmt_inode fs_inode(const struct fs *fs, fuse_ino_t inode)
+{
+        return inode == FUSE_ROOT_ID ? fmt_squashfs_root(fs->image) : (fmt_inode)inode;
+}
 
 /* The attributes of INODE as the mount shows them: a portable object has its promised size.
  * 0, -ENOENT. */

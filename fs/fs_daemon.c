@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#define READY "ready\n"
+
 /* Ends with the child's own status if it ended before it was ready. */
 static _Noreturn void wait_until_ready(pid_t child, int from_child)
 {
@@ -23,10 +25,12 @@ static _Noreturn void wait_until_ready(pid_t child, int from_child)
         _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
-int fs_daemon_begin(bool foreground, struct fs_daemon *ret)
+int fs_daemon_begin(bool foreground, int ready_fd, struct fs_daemon *ret)
 {
         int ends[2];
-        ret->ready_fd = -1;
+        *ret = (struct fs_daemon){.parent = -1, .ready_fd = ready_fd};
+        if (ready_fd >= 0 && fcntl(ready_fd, F_SETFD, FD_CLOEXEC) < 0)
+                return -errno;
         if (foreground)
                 return 0;
         if (pipe2(ends, O_CLOEXEC) < 0)
@@ -41,13 +45,24 @@ int fs_daemon_begin(bool foreground, struct fs_daemon *ret)
                 wait_until_ready(child, ends[0]);
         }
         close(ends[0]);
-        ret->ready_fd = ends[1];
+        ret->parent = ends[1];
         return 0;
+}
+
+static void tell(int fd, const char *text, size_t size)
+{
+        /* Whoever waited may be gone, killed: the mount serves all the same. */
+        if (write(fd, text, size) < 0)
+                fmt_debug("nobody waits for this mount any more");
 }
 
 void fs_daemon_ready(struct fs_daemon *daemon)
 {
-        if (daemon->ready_fd < 0)
+        if (daemon->ready_fd >= 0)
+                tell(daemon->ready_fd, READY, strlen(READY));
+        if (daemon->ready_fd > 2)
+                close(daemon->ready_fd);
+        if (daemon->parent < 0)
                 return;
         setsid();
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -57,9 +72,9 @@ void fs_daemon_ready(struct fs_daemon *daemon)
                 close(null);
         }
         fmt_log_to_syslog();
-        /* The parent may be gone, killed: the mount serves all the same. */
-        if (chdir("/") < 0 || write(daemon->ready_fd, "", 1) < 0)
-                fmt_debug("nobody waits for this mount any more");
-        close(daemon->ready_fd);
-        daemon->ready_fd = -1;
+        if (chdir("/") < 0)
+                fmt_debug("the folder / cannot be entered");
+        tell(daemon->parent, "", 1);
+        close(daemon->parent);
+        daemon->parent = -1;
 }

@@ -7,14 +7,18 @@
 #include <stdbool.h>
 
 struct fs_daemon {
-        int ready_fd; /* the waiting parent's pipe; -1 in the foreground */
+        int parent;   /* the waiting parent's pipe; -1 in the foreground */
+        int ready_fd; /* somebody else's; or -1 */
 };
 
 /* Forks, unless FOREGROUND; everything that comes later happens in the child, so it has the
- * process id that stays. The parent never returns from this. Call before anything else exists. */
-int fs_daemon_begin(bool foreground, struct fs_daemon *ret);
+ * process id that stays. The parent never returns from this. READY_FD, if not -1, is nobody else's
+ * from here on. Call before anything else exists. */
+int fs_daemon_begin(bool foreground, int ready_fd, struct fs_daemon *ret);
 
-/* Tells the parent that all is well, and lets go of terminal, session and working directory. */
+/* Tells the parent that all is well and lets go of terminal, session and working directory. Writes
+ * "ready\n" to READY_FD and closes it: a pipe that ends without that line says that the mount
+ * failed. */
 void fs_daemon_ready(struct fs_daemon *daemon);
 
 #endif

@@ -77,9 +77,10 @@ static void reply_listing(fuse_req_t req, fuse_ino_t inode, size_t size, off_t o
         };
         _cleanup_free_ char *buffer = malloc(listing.size);
         listing.buffer = buffer;
-        int error = buffer == NULL                      ? -ENOMEM
-                    : offset < 0 || offset > UINT32_MAX ? -EINVAL
-                                                        : list(&listing, (fmt_inode)inode, offset);
+        int error = buffer == NULL ? -ENOMEM
+                    : offset < 0 || offset > UINT32_MAX
+                            ? -EINVAL
+                            : list(&listing, fs_inode(listing.fs, inode), offset);
         if (error < 0)
                 fuse_reply_err(req, -error);
         else

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs_libraries.h"
 
+#include "fs_portable.h"
+#include "fs_root.h"
+
 #include "fmt_needed.h"
 
 #include <errno.h>
@@ -30,9 +33,9 @@ static void start_one(void *context, fmt_inode inode, const char *path)
                 fs_program_start(program);
 }
 
-void fs_libraries_start(
-        struct fmt_squashfs *image, struct fs_portable *portable, struct fs_program *program)
+void fs_libraries_start(const struct fs *fs, struct fs_program *program)
 {
+        const char *path = fs_root_path(fs, fs_program_entry(program)->path);
         /* What cannot be found or read here is for the loader to complain about. */
-        fmt_needed_walk(image, fs_program_entry(program)->path, read_facts, start_one, portable);
+        fmt_needed_walk(fs->image, path, read_facts, start_one, fs->portable);
 }

@@ -4,11 +4,10 @@
 #ifndef FS_LIBRARIES_H
 #define FS_LIBRARIES_H
 
-#include "fs_portable.h"
+#include "fs_program.h"
 
-/* Finds what PROGRAM, a portable object of PORTABLE, needs, and asks for the compile of each
+/* Finds what PROGRAM, a portable object of the mount, needs, and asks for the compile of each
  * portable object among it that is not in the cache. Takes milliseconds: call after the answer. */
-void fs_libraries_start(
-        struct fmt_squashfs *image, struct fs_portable *portable, struct fs_program *program);
+void fs_libraries_start(const struct fs *fs, struct fs_program *program);
 
 #endif

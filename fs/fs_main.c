@@ -4,7 +4,8 @@
  * The order of things matters (fork, then processes, then threads):
  *   1. fork to the background; the parent waits for "ready" (fs_daemon.h)
  *   2. open the image: runs the confined indexer, which ends
- *   3. start the spawner: a child that stays, and must inherit neither threads nor signal masks
+ *   3. start the spawner, and the guard if one is asked for: children that stay, and must inherit
+ *      neither threads nor signal masks
  *   4. find the programs, open the cache, detect the host: everything that can be refused
  *   5. start the threads that wait for compiles
  *   6. mount and answer the first request
@@ -13,6 +14,7 @@
 #include "fs_daemon.h"
 #include "fs_options.h"
 #include "fs_portable.h"
+#include "fs_root.h"
 #include "fs_serve.h"
 #include "fs_statistics.h"
 
@@ -43,12 +45,12 @@ static void allow_many_descriptors(void)
 }
 
 static int serve(struct fs *fs, const struct fs_options *options, struct jit_spawner *spawner,
-        struct fs_daemon *daemon)
+        struct fs_guard *guard, struct fs_daemon *daemon)
 {
         struct fs_session *session = NULL;
         int error = fs->portable != NULL ? fs_portable_start(fs->portable, options, spawner) : 0;
         if (error == 0)
-                error = fs_session_mount(fs, options, &session);
+                error = fs_session_mount(fs, options, guard, &session);
         if (error == 0) {
                 if (fs->portable != NULL)
                         fs_portable_connect(fs->portable, fs_session_device(session));
@@ -66,16 +68,25 @@ static int run(const struct fs_options *options, struct fs_daemon *daemon)
 {
         const struct fmt_squashfs_options image_options = {
                 .offset = options->offset, .cache_size = options->block_cache};
-        struct fs fs = {.path = realpath(options->image, NULL)};
+        struct fs fs = {
+                .path = realpath(options->image, NULL),
+                .uid = options->uid,
+                .gid = options->gid,
+        };
         if (fs.path == NULL)
                 fs.path = strdup(options->image);
         struct jit_spawner *spawner = NULL;
+        struct fs_guard *guard = NULL;
         allow_many_descriptors();
         int error = fmt_squashfs_open(options->image, &image_options, &fs.image);
+        if (error == 0)
+                error = fs_root_enter(&fs, options->image, options->subdir);
         if (error == 0)
                 error = fs_statistics_new(&fs.statistics);
         if (error == 0)
                 error = jit_spawner_start(&spawner);
+        if (error == 0 && options->auto_unmount)
+                error = fs_guard_start(&guard);
         if (error == 0) {
                 struct fmt_squashfs_facts facts;
                 fmt_squashfs_facts(fs.image, &facts);
@@ -84,11 +95,13 @@ static int run(const struct fs_options *options, struct fs_daemon *daemon)
                 error = fs_portable_open(&fs, options);
         }
         if (error == 0)
-                error = serve(&fs, options, spawner, daemon);
+                error = serve(&fs, options, spawner, guard, daemon);
         jit_spawner_stop(spawner);
+        fs_guard_dismiss(guard);
         fs_statistics_free(fs.statistics);
         fmt_squashfs_free(fs.image);
         free(fs.path);
+        free(fs.subdir);
         return error;
 }
 
@@ -110,7 +123,8 @@ int main(int argc, char **argv)
                 print_version();
         else if (options.stats)
                 status = fmt_status_show(options.image, options.json);
-        else if (fs_daemon_begin(options.foreground, &daemon) < 0 || run(&options, &daemon) < 0)
+        else if (fs_daemon_begin(options.foreground, options.ready_fd, &daemon) < 0 ||
+                 run(&options, &daemon) < 0)
                 status = 1;
         fs_options_done(&options);
         return status;

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs_mountpoint.h"
 
+#include "fs_unmount.h"
+
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+
+#define PASSED "/dev/fd/"
+#define FUSE_DEVICE makedev(10, 229) /* Linux, Documentation/admin-guide/devices.txt */
 
 static bool is_executable_in_path(const char *name)
 {
@@ -56,28 +64,76 @@ static int check_device(const char *mountpoint)
         }
 }
 
-int fs_mountpoint_check(const char *mountpoint, char **ret)
+bool fs_mountpoint_is_passed(const char *mountpoint)
+{
+        return !strncmp(mountpoint, PASSED, strlen(PASSED));
+}
+
+/* MOUNTPOINT is /dev/fd/N. */
+static int check_passed(const char *mountpoint)
+{
+        char *end;
+        struct stat st;
+        const long number = strtol(mountpoint + strlen(PASSED), &end, 10);
+        struct pollfd fd = {.fd = *end == '\0' && number <= INT_MAX ? (int)number : -1};
+        if (fd.fd < 3 || fstat(fd.fd, &st) < 0 || !S_ISCHR(st.st_mode) ||
+                st.st_rdev != FUSE_DEVICE) {
+                fmt_error("cannot serve %s: it is no open /dev/fuse; whoever starts xaasfs opens "
+                          "/dev/fuse, mounts it and passes it on as a descriptor from 3 on",
+                        mountpoint);
+                return -EBADF;
+        }
+        if (poll(&fd, 1, 0) < 0 || (fd.revents & POLLERR) != 0) {
+                fmt_error("cannot serve %s: nobody has mounted it, or it was unmounted; mount it "
+                          "(mount(2), fd=%d) before xaasfs is started",
+                        mountpoint, fd.fd);
+                return -ENOTCONN;
+        }
+        /* A child that held it would keep a dead mount from being noticed. */
+        return fcntl(fd.fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
+}
+
+/* What stat tells may have been kept by the kernel since better times; statfs always asks. */
+static int ask(const char *mountpoint, struct stat *ret)
+{
+        struct statfs unused;
+        return stat(mountpoint, ret) < 0 || statfs(mountpoint, &unused) < 0 ? -errno : 0;
+}
+
+static bool is_dead(int error)
+{
+        return error == -ENOTCONN || error == -ECONNABORTED;
+}
+
+static int refuse(const char *mountpoint, int error)
+{
+        if (is_dead(error))
+                fmt_error("cannot mount on %s: it still has the mount of a process that is gone; "
+                          "clean it up with `%s %s`, or mount with -o auto_unmount",
+                        mountpoint, geteuid() == 0 ? "umount -l" : "fusermount3 -uz", mountpoint);
+        else if (error == -ENOENT)
+                fmt_error("cannot mount on %s: no such folder; make it with `mkdir -p %s`",
+                        mountpoint, mountpoint);
+        else
+                fmt_error("cannot mount on %s: %s; give a folder that you can reach", mountpoint,
+                        strerror(-error));
+        return error;
+}
+
+int fs_mountpoint_check(const char *mountpoint, bool clean, char **ret)
 {
         struct stat st;
-        if (!strncmp(mountpoint, "/dev/fd/", 8)) {
+        if (fs_mountpoint_is_passed(mountpoint)) {
                 *ret = strdup(mountpoint);
-                return *ret == NULL ? -ENOMEM : 0;
+                return *ret == NULL ? -ENOMEM : check_passed(mountpoint);
         }
-        if (stat(mountpoint, &st) < 0) {
-                const int error = -errno;
-                if (error == -ENOTCONN || error == -ECONNABORTED)
-                        fmt_error("cannot mount on %s: it still has the mount of a process that is "
-                                  "gone; clean it up with `%s %s`, then mount again",
-                                mountpoint, geteuid() == 0 ? "umount -l" : "fusermount3 -uz",
-                                mountpoint);
-                else if (error == -ENOENT)
-                        fmt_error("cannot mount on %s: no such folder; make it with `mkdir -p %s`",
-                                mountpoint, mountpoint);
-                else
-                        fmt_error("cannot mount on %s: %s; give a folder that you can reach",
-                                mountpoint, strerror(-error));
-                return error;
+        int error = ask(mountpoint, &st);
+        while (clean && is_dead(error) && fs_unmount_detach(mountpoint) == 0) {
+                fmt_info("%s: took away the mount of a process that is gone", mountpoint);
+                error = ask(mountpoint, &st);
         }
+        if (error < 0)
+                return refuse(mountpoint, error);
         if (!S_ISDIR(st.st_mode)) {
                 fmt_error("cannot mount on %s: it is not a folder; make one with mkdir and mount "
                           "there",
@@ -90,7 +146,7 @@ int fs_mountpoint_check(const char *mountpoint, char **ret)
                         mountpoint);
                 return -EACCES;
         }
-        int error = check_device(mountpoint);
+        error = check_device(mountpoint);
         if (error < 0)
                 return error;
         *ret = realpath(mountpoint, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs.h"
+#include "fs_options.h"
 #include "fs_portable.h"
 #include "fs_state.h"
 #include "fs_statistics.h"
@@ -18,6 +19,10 @@ int fs_stat(const struct fs *fs, fmt_inode inode, struct stat *ret)
         /* The hidden folder does not count as a subdirectory: find(1) trusts this number. */
         if (inode == FMT_ROOT && fs->hidden != 0 && ret->st_nlink > 2)
                 ret->st_nlink--;
+        if (fs->uid != FS_AS_IMAGE)
+                ret->st_uid = fs->uid;
+        if (fs->gid != FS_AS_IMAGE)
+                ret->st_gid = fs->gid;
         const struct fs_program *program = fs_portable_find(fs->portable, inode);
         if (program != NULL) {
                 ret->st_size = (off_t)fs_program_entry(program)->size;
@@ -58,7 +63,8 @@ static void operation_lookup(fuse_req_t req, fuse_ino_t parent, const char *name
         const struct fs *fs = fuse_req_userdata(req);
         struct fuse_entry_param entry = {.attr_timeout = FS_FOREVER, .entry_timeout = FS_FOREVER};
         fmt_inode inode;
-        int error = fmt_squashfs_lookup(fs->image, (fmt_inode)parent, name, strlen(name), &inode);
+        int error =
+                fmt_squashfs_lookup(fs->image, fs_inode(fs, parent), name, strlen(name), &inode);
         if (error == 0 && inode == fs->hidden)
                 error = -ENOENT;
         if (error == 0)
@@ -87,9 +93,10 @@ static void operation_forget_multi(fuse_req_t req, size_t count, struct fuse_for
 
 static void operation_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
+        const struct fs *fs = fuse_req_userdata(req);
         struct stat st;
         (void)fi;
-        int error = fs_stat(fuse_req_userdata(req), (fmt_inode)inode, &st);
+        int error = fs_stat(fs, fs_inode(fs, inode), &st);
         if (error < 0)
                 fuse_reply_err(req, -error);
         else

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs_options.h"
 
+#include "fs_mount_options.h"
+#include "fs_mountpoint.h"
+
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
-#include "fmt_suggest.h"
 
-#include <stddef.h>
 #include <string.h>
 
 /* Requests that wait for a compile hold no thread, so this is about reads that wait for the disk
  * and for each other's blocks. */
 #define DEFAULT_THREADS 64
+#define DEFAULT_IDLE_THREADS 16
 
 const char fs_usage[] =
-        "usage: xaasfs [-f] [-o OPTION[,OPTION...]] IMAGE MOUNTPOINT\n"
+        "usage: xaasfs [OPTIONS] [-o OPTION[,OPTION...]] IMAGE MOUNTPOINT\n"
         "       xaasfs --stats [--json] MOUNTPOINT\n"
         "\n"
         "Mounts a squashfs image. Programs that `xaas pack` made portable are compiled for this\n"
@@ -24,6 +26,7 @@ const char fs_usage[] =
         "  -s                    one thread only\n"
         "  -h, --help            this text\n"
         "  -V, --version         versions of xaasfs and libfuse\n"
+        "  --ready-fd N          write a line to descriptor N when the mount serves\n"
         "  --stats               show what a mount was asked, how fast it was, and what it holds\n"
         "  --json                that as JSON\n"
         "\n"
@@ -35,200 +38,20 @@ const char fs_usage[] =
         "  -o cache_limit=SIZE   most that folder may hold (default: 10G)\n"
         "  -o cache_size=SIZE    memory for decompressed blocks (default: 256M)\n"
         "  -o offset=BYTES       where the squashfs starts in IMAGE\n"
+        "  -o subdir=PATH        show this folder of the image and nothing else\n"
+        "  -o uid=USER, -o gid=GROUP\n"
+        "                        show everything as owned by them\n"
         "  -o allow_other        let other users in; allow_root: root as well\n"
         "  -o suid, -o dev       honour set-user-id files and devices (root only)\n"
         "  -o fsname=NAME        what the mount table shows as its source\n"
-        "  -o auto_unmount, -o max_threads=N, -o noclone_fd, and mount's own: ro, noexec, "
-        "noatime...\n"
+        "  -o timeout=SECONDS    unmount when unused for so long\n"
+        "  -o auto_unmount       unmount even if killed; mount over the rest of who was\n"
+        "  -o max_threads=N, -o max_idle_threads=N, -o noclone_fd\n"
+        "                        threads that serve\n"
+        "  -o ro, noexec, noatime, ...\n"
+        "                        mount's own\n"
         "\n"
         "xaasfs(1) has the details.\n";
-
-enum kind {
-        FLAG,    /* sets a bool */
-        NO_FLAG, /* clears a bool */
-        TEXT,    /* char * */
-        SIZE,    /* uint64_t, bytes, with suffix K, M, G or T */
-        COUNT,   /* uint32_t, at least 1 */
-        SECONDS, /* uint64_t, nanoseconds */
-        TO_FUSE, /* handed on as it is */
-        IGNORED, /* what mount(8) and fstab add and a read-only mount has anyway */
-};
-
-static const struct option {
-        const char *name;
-        enum kind kind;
-        size_t field;
-} known[] = {
-        {"patience", SECONDS, offsetof(struct fs_options, patience_ns)},
-        {"target", TEXT, offsetof(struct fs_options, target)},
-        {"variant", TEXT, offsetof(struct fs_options, variant)},
-        {"cache", TEXT, offsetof(struct fs_options, cache)},
-        {"cache_limit", SIZE, offsetof(struct fs_options, cache_limit)},
-        {"cache_size", SIZE, offsetof(struct fs_options, block_cache)},
-        {"offset", SIZE, offsetof(struct fs_options, offset)},
-        {"fsname", TEXT, offsetof(struct fs_options, fsname)},
-        {"suid", FLAG, offsetof(struct fs_options, suid)},
-        {"nosuid", NO_FLAG, offsetof(struct fs_options, suid)},
-        {"dev", FLAG, offsetof(struct fs_options, dev)},
-        {"nodev", NO_FLAG, offsetof(struct fs_options, dev)},
-        {"max_threads", COUNT, offsetof(struct fs_options, max_threads)},
-        {"clone_fd", FLAG, offsetof(struct fs_options, clone_fd)},
-        {"noclone_fd", NO_FLAG, offsetof(struct fs_options, clone_fd)},
-        {"foreground", FLAG, offsetof(struct fs_options, foreground)},
-        {"debug", FLAG, offsetof(struct fs_options, debug)},
-        {"allow_other", TO_FUSE, 0},
-        {"allow_root", TO_FUSE, 0},
-        {"auto_unmount", TO_FUSE, 0},
-        {"default_permissions", IGNORED, 0},
-        {"exec", TO_FUSE, 0},
-        {"noexec", TO_FUSE, 0},
-        {"sync", TO_FUSE, 0},
-        {"async", TO_FUSE, 0},
-        {"noatime", TO_FUSE, 0},
-        {"context", TO_FUSE, 1},
-        {"fscontext", TO_FUSE, 1},
-        {"defcontext", TO_FUSE, 1},
-        {"rootcontext", TO_FUSE, 1},
-        {"ro", IGNORED, 0},
-        {"rw", IGNORED, 0},
-        {"atime", IGNORED, 0},
-        {"relatime", IGNORED, 0},
-        {"norelatime", IGNORED, 0},
-        {"diratime", IGNORED, 0},
-        {"nodiratime", IGNORED, 0},
-        {"auto", IGNORED, 0},
-        {"noauto", IGNORED, 0},
-        {"user", IGNORED, 0},
-        {"nouser", IGNORED, 0},
-        {"users", IGNORED, 0},
-        {"nofail", IGNORED, 0},
-        {"_netdev", IGNORED, 0},
-        {"defaults", IGNORED, 0},
-};
-#define N_KNOWN (sizeof known / sizeof *known)
-
-static const struct option *find_option(const char *name)
-{
-        for (size_t i = 0; i < N_KNOWN; i++)
-                if (!strcmp(known[i].name, name))
-                        return &known[i];
-        return NULL;
-}
-
-static int refuse_unknown(const char *name)
-{
-        const char *names[N_KNOWN + 1] = {0};
-        for (size_t i = 0; i < N_KNOWN; i++)
-                names[i] = known[i].name;
-        const char *meant = fmt_suggest(name, names);
-        if (meant != NULL)
-                fmt_error("unknown option %s; did you mean %s?", name, meant);
-        else
-                fmt_error("unknown option %s; `xaasfs -h` lists what there is", name);
-        return -EINVAL;
-}
-
-static int parse_size(const char *name, const char *text, uint64_t *ret)
-{
-        static const char suffixes[] = "KMGT";
-        char *end;
-        errno = 0;
-        unsigned long long value = strtoull(text, &end, 0);
-        const char *suffix = *end != '\0' ? strchr(suffixes, *end) : NULL;
-        const unsigned shift = suffix != NULL ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
-        if (end == text || *text == '-' || errno != 0 || (*end != '\0' && suffix == NULL) ||
-                (suffix != NULL && end[1] != '\0') || value > UINT64_MAX >> shift) {
-                fmt_error("option %s=%s: not a size; give bytes, or a number with K, M, G or T",
-                        name, text);
-                return -EINVAL;
-        }
-        *ret = (uint64_t)value << shift;
-        return 0;
-}
-
-static int parse_seconds(const char *name, const char *text, uint64_t *ret)
-{
-        char *end;
-        double seconds = strtod(text, &end);
-        if (end == text || *end != '\0' || !(seconds >= 0 && seconds < 1e9)) {
-                fmt_error("option %s=%s: not a number of seconds; give 0 or more", name, text);
-                return -EINVAL;
-        }
-        *ret = (uint64_t)(seconds * 1e9);
-        return 0;
-}
-
-static int parse_count(const char *name, const char *text, uint32_t *ret)
-{
-        char *end;
-        unsigned long value = strtoul(text, &end, 10);
-        if (end == text || *end != '\0' || value < 1 || value > 100000) {
-                fmt_error("option %s=%s: not a count; give a number from 1 on", name, text);
-                return -EINVAL;
-        }
-        *ret = (uint32_t)value;
-        return 0;
-}
-
-static int append_fuse(struct fs_options *options, const char *text)
-{
-        char *joined;
-        if (asprintf(&joined, "%s%s%s", options->fuse != NULL ? options->fuse : "",
-                    options->fuse != NULL ? "," : "", text) < 0)
-                return -ENOMEM;
-        free(options->fuse);
-        options->fuse = joined;
-        return 0;
-}
-
-/* WORD is "name" or "name=value". */
-static int apply(struct fs_options *options, const char *word)
-{
-        _cleanup_free_ char *name = strndup(word, strcspn(word, "="));
-        if (name == NULL)
-                return -ENOMEM;
-        const char *value = word[strlen(name)] == '=' ? word + strlen(name) + 1 : NULL;
-        const struct option *option = find_option(name);
-        /* fstab's comments: "x-systemd.automount". */
-        if (option == NULL && !strncmp(name, "x-", 2))
-                return 0;
-        if (option == NULL)
-                return refuse_unknown(name);
-        const bool wants_value = option->kind == TEXT || option->kind == SIZE ||
-                                 option->kind == COUNT || option->kind == SECONDS ||
-                                 (option->kind == TO_FUSE && option->field == 1);
-        if (wants_value != (value != NULL && *value != '\0')) {
-                if (wants_value)
-                        fmt_error("option %s needs a value; write %s=VALUE", name, name);
-                else
-                        fmt_error("option %s takes no value; write just %s", name, name);
-                return -EINVAL;
-        }
-        void *field = (char *)options + option->field;
-        switch (option->kind) {
-        case FLAG:
-                *(bool *)field = true;
-                return 0;
-        case NO_FLAG:
-                *(bool *)field = false;
-                return 0;
-        case TEXT:
-                free(*(char **)field);
-                *(char **)field = strdup(value);
-                return *(char **)field == NULL ? -ENOMEM : 0;
-        case SIZE:
-                return parse_size(name, value, field);
-        case COUNT:
-                return parse_count(name, value, field);
-        case SECONDS:
-                return parse_seconds(name, value, field);
-        case TO_FUSE:
-                return append_fuse(options, word);
-        case IGNORED:
-                return 0;
-        }
-        return 0;
-}
 
 /* A comma in a value is written "\,". */
 static int apply_list(struct fs_options *options, const char *list)
@@ -245,33 +68,40 @@ static int apply_list(struct fs_options *options, const char *list)
                 }
                 word[size] = '\0';
                 list += *list == ',';
-                int error = size > 0 ? apply(options, word) : 0;
+                int error = size > 0 ? fs_mount_option_apply(options, word) : 0;
                 if (error < 0)
                         return error;
         }
         return 0;
 }
 
+/* "--name=value", "--name value", or just "--name". */
+static int apply_long(
+        struct fs_options *options, const char *argument, const char *next, bool *ret_took_next)
+{
+        _cleanup_free_ char *word = NULL;
+        const bool split = strchr(argument, '=') == NULL && next != NULL &&
+                           fs_mount_option_wants_value(argument);
+        if (asprintf(&word, "%s%s%s", argument, split ? "=" : "", split ? next : "") < 0)
+                return -ENOMEM;
+        *ret_took_next = split;
+        return fs_mount_option_apply(options, word);
+}
+
 static int apply_letter(struct fs_options *options, const char *argument)
 {
         if (!strcmp(argument, "-f"))
                 options->foreground = true;
-        else if (!strcmp(argument, "-d") || !strcmp(argument, "--debug"))
+        else if (!strcmp(argument, "-d"))
                 options->debug = true;
         else if (!strcmp(argument, "-s"))
                 options->single_threaded = true;
-        else if (!strcmp(argument, "-h") || !strcmp(argument, "--help"))
+        else if (!strcmp(argument, "-h"))
                 options->help = true;
-        else if (!strcmp(argument, "-V") || !strcmp(argument, "--version"))
+        else if (!strcmp(argument, "-V"))
                 options->version = true;
-        else if (!strcmp(argument, "--stats"))
-                options->stats = true;
-        else if (!strcmp(argument, "--json"))
-                options->json = true;
         else if (!strcmp(argument, "-r"))
                 return 0;
-        else if (!strncmp(argument, "--", 2))
-                return apply_list(options, argument + 2);
         else {
                 fmt_error("unknown option %s; `xaasfs -h` lists what there is", argument);
                 return -EINVAL;
@@ -310,6 +140,11 @@ static int parse_arguments(int argc, char **argv, struct fs_options *options)
                                 return -EINVAL;
                         }
                         error = apply_list(options, list);
+                } else if (!strncmp(argv[i], "--", 2)) {
+                        bool took_next = false;
+                        error = apply_long(options, argv[i] + 2, i + 1 < argc ? argv[i + 1] : NULL,
+                                &took_next);
+                        i += took_next;
                 } else {
                         error = apply_letter(options, argv[i]);
                 }
@@ -339,16 +174,33 @@ static int check_positionals(const struct fs_options *options)
         return -EINVAL;
 }
 
+static int check_passed(const struct fs_options *options)
+{
+        if (options->stats || !fs_mountpoint_is_passed(options->mountpoint) ||
+                (options->timeout_ns == 0 && !options->auto_unmount))
+                return 0;
+        fmt_error("option %s cannot be had with %s: whoever mounted that has to unmount it; leave "
+                  "the option out",
+                options->timeout_ns > 0 ? "timeout" : "auto_unmount", options->mountpoint);
+        return -EINVAL;
+}
+
 int fs_options_parse(int argc, char **argv, struct fs_options *ret)
 {
         struct fs_options options = {
                 .patience_ns = FS_PATIENCE_FOREVER,
+                .uid = FS_AS_IMAGE,
+                .gid = FS_AS_IMAGE,
                 .max_threads = DEFAULT_THREADS,
+                .idle_threads = DEFAULT_IDLE_THREADS,
                 .clone_fd = true,
+                .ready_fd = -1,
         };
         int error = parse_arguments(argc, argv, &options);
         if (error == 0 && !options.help && !options.version)
                 error = check_positionals(&options);
+        if (error == 0 && !options.help && !options.version)
+                error = check_passed(&options);
         if (error < 0) {
                 fs_options_done(&options);
                 return error;
@@ -366,6 +218,7 @@ void fs_options_done(struct fs_options *options)
         free(options->target);
         free(options->variant);
         free(options->fsname);
+        free(options->subdir);
         free(options->fuse);
         *options = (struct fs_options){0};
 }

@@ -19,7 +19,10 @@ struct fs_options {
         bool version;
         bool stats; /* of the mount at image, which is then a path in it */
         bool json;
-        uint64_t offset;      /* of the squashfs in the file, bytes */
+        uint64_t offset; /* of the squashfs in the file, bytes */
+        char *subdir;    /* folder of the image that is the root; NULL: all of it */
+        uint32_t uid;    /* owner of everything; FS_AS_IMAGE: what the image says */
+        uint32_t gid;
         uint64_t block_cache; /* decompressed blocks kept in memory, bytes; 0: the default */
         uint64_t cache_limit; /* compiled programs kept on disk, bytes; 0: the cache's own */
         uint64_t patience_ns; /* how long an open waits for a compile */
@@ -31,8 +34,15 @@ struct fs_options {
         bool suid;
         bool dev;
         uint32_t max_threads;
+        uint32_t idle_threads; /* kept although nothing is asked of them */
         bool clone_fd;
+        uint64_t timeout_ns; /* unmounts by itself when unused for so long; 0: never */
+        bool auto_unmount;   /* also when this process is killed */
+        int ready_fd;        /* told when the mount serves; -1: nobody */
 };
+
+/* No user and no group has this number (chown(2)). */
+#define FS_AS_IMAGE ((uint32_t)-1)
 
 /* Parses ARGV. -EINVAL after saying what is wrong with it. */
 int fs_options_parse(int argc, char **argv, struct fs_options *ret);

@@ -2,6 +2,7 @@
 #include "fs_portable.h"
 
 #include "fs_libraries.h"
+#include "fs_root.h"
 #include "fs_watch.h"
 
 #include "cache_store.h"
@@ -75,12 +76,16 @@ static int read_manifest(struct fs_portable *portable)
 }
 
 /* A program that is not where the manifest says is served as what it is. */
-static int add_program(struct fs_portable *portable, const struct fmt_program *entry)
+static int add_program(
+        struct fs_portable *portable, const struct fs *fs, const struct fmt_program *entry)
 {
         struct fmt_squashfs *image = portable->bundle_file.image;
+        const char *path = fs_root_path(fs, entry->path);
         fmt_inode inode;
         struct stat st;
-        if (fmt_squashfs_resolve(image, entry->path, &inode) < 0 ||
+        if (path == NULL)
+                return 0;
+        if (fmt_squashfs_resolve(image, path, &inode) < 0 ||
                 fmt_squashfs_stat(image, inode, &st) < 0 || !S_ISREG(st.st_mode) ||
                 (entry->baseline && (uint64_t)st.st_size > entry->size)) {
                 fmt_warning("/%s: the image lists it as a program but does not hold it; pack the "
@@ -95,14 +100,14 @@ static int add_program(struct fs_portable *portable, const struct fmt_program *e
         return error;
 }
 
-static int add_programs(struct fs_portable *portable)
+static int add_programs(struct fs_portable *portable, const struct fs *fs)
 {
         const struct fmt_manifest *manifest = portable->manifest;
         portable->programs = calloc(manifest->n_programs + 1, sizeof(struct fs_program *));
         if (portable->programs == NULL)
                 return -ENOMEM;
         for (size_t i = 0; i < manifest->n_programs; i++) {
-                int error = add_program(portable, &manifest->programs[i]);
+                int error = add_program(portable, fs, &manifest->programs[i]);
                 if (error < 0)
                         return error;
         }
@@ -121,7 +126,8 @@ static int add_programs(struct fs_portable *portable)
         return 0;
 }
 
-static int open_parts(struct fs_portable *portable, const struct fs_options *options)
+static int open_parts(
+        struct fs_portable *portable, const struct fs *fs, const struct fs_options *options)
 {
         int error = read_manifest(portable);
         if (error < 0) {
@@ -132,7 +138,7 @@ static int open_parts(struct fs_portable *portable, const struct fs_options *opt
                                                   : strerror(-error));
                 return error;
         }
-        error = add_programs(portable);
+        error = add_programs(portable, fs);
         if (error < 0 || portable->n_programs == 0)
                 return error;
         error = jit_target_detect(options->target, false, &portable->target);
@@ -152,7 +158,7 @@ int fs_portable_open(struct fs *fs, const struct fs_options *options)
         if (portable == NULL)
                 return -ENOMEM;
         portable->bundle_file = (struct fmt_source_inode){.image = fs->image, .inode = bundle};
-        int error = open_parts(portable, options);
+        int error = open_parts(portable, fs, options);
         if (error == 0)
                 fs->hidden = folder;
         if (error < 0 || portable->n_programs == 0) {
@@ -208,7 +214,7 @@ void fs_portable_connect(struct fs_portable *portable, int device)
 void fs_portable_start_libraries(struct fs_portable *portable, struct fs_program *program)
 {
         if (fs_program_is_first(program))
-                fs_libraries_start(portable->bundle_file.image, portable, program);
+                fs_libraries_start(portable->shared.fs, program);
 }
 
 void fs_portable_free(struct fs_portable *portable)

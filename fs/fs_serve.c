@@ -1,28 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs_serve.h"
 
+#include "fs_guard.h"
 #include "fs_mountpoint.h"
+#include "fs_mounts.h"
+#include "fs_statistics.h"
+#include "fs_unmount.h"
 
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
 
-/* Threads that are kept although nothing is asked of them. */
-#define IDLE_THREADS 16
 /* How often a loop that shall end is woken until it has. */
 #define WAKE_NS 50000000
+#define NS_PER_S UINT64_C(1000000000)
 
 struct fs_session {
         struct fuse_session *fuse;
         char *mountpoint;
-        atomic_bool mounted; /* somewhere in the tree */
+        dev_t device;        /* the mount's number; 0: not known */
+        atomic_bool mounted; /* by us, and not unmounted by us */
         pthread_t serving;   /* the thread that is in the loop */
+        const struct fs_statistics *statistics;
+        uint64_t timeout_ns; /* how long it may be unused; 0: for ever */
+        uint64_t asked;      /* requests that came until the last time this was looked at */
 };
 
 /* libfuse's own words, kept while it mounts so that they can be part of one sentence. */
@@ -86,42 +90,64 @@ static int new_session(struct fs *fs, const struct fs_options *options, struct f
         return error;
 }
 
+static int mount_session(struct fs_session *session)
+{
+        if (fuse_session_mount(session->fuse, session->mountpoint) != 0) {
+                fs_mountpoint_explain(session->mountpoint, fuse_words);
+                return -EPERM;
+        }
+        if (fs_mountpoint_is_passed(session->mountpoint))
+                return 0;
+        session->mounted = true;
+        int error = fs_mounts_of(fuse_session_fd(session->fuse), &session->device);
+        if (error < 0)
+                error = fs_mounts_at(session->mountpoint, &session->device);
+        if (error < 0)
+                fmt_error("cannot mount on %s: it was unmounted at once; mount again",
+                        session->mountpoint);
+        return error;
+}
+
 /* The kernel's first request negotiates what both can do. It is answered here, before threads:
  * then whoever waits for the mount may go on. */
-static int answer_first(struct fuse_session *fuse)
+static int answer_first(const struct fs_session *session)
 {
         struct fuse_buf buffer = {.mem = NULL};
         int size;
-        while ((size = fuse_session_receive_buf(fuse, &buffer)) == -EINTR)
+        while ((size = fuse_session_receive_buf(session->fuse, &buffer)) == -EINTR)
                 ;
         if (size > 0)
-                fuse_session_process_buf(fuse, &buffer);
+                fuse_session_process_buf(session->fuse, &buffer);
         free(buffer.mem);
-        return size > 0 ? 0 : size < 0 ? size : -ENOTCONN;
+        if (size > 0)
+                return 0;
+        const int error = size < 0 ? size : -ENOTCONN;
+        fmt_error("cannot mount on %s: the kernel hung up: %s; mount again", session->mountpoint,
+                strerror(-error));
+        return error;
 }
 
-int fs_session_mount(struct fs *fs, const struct fs_options *options, struct fs_session **ret)
+int fs_session_mount(struct fs *fs, const struct fs_options *options, struct fs_guard *guard,
+        struct fs_session **ret)
 {
         struct fs_session *session = calloc(1, sizeof *session);
         if (session == NULL)
                 return -ENOMEM;
-        int error = fs_mountpoint_check(options->mountpoint, &session->mountpoint);
+        session->statistics = fs->statistics;
+        session->timeout_ns = options->timeout_ns;
+        int error = fs_mountpoint_check(
+                options->mountpoint, options->auto_unmount, &session->mountpoint);
         fuse_set_log_func(take_fuse_words);
         keep_fuse_words = true;
         if (error == 0)
                 error = new_session(fs, options, &session->fuse);
-        if (error == 0 && fuse_session_mount(session->fuse, session->mountpoint) != 0) {
-                fs_mountpoint_explain(session->mountpoint, fuse_words);
-                error = -EPERM;
-        }
+        if (error == 0)
+                error = mount_session(session);
         keep_fuse_words = false;
-        if (error == 0) {
-                session->mounted = true;
-                error = answer_first(session->fuse);
-                if (error < 0)
-                        fmt_error("cannot mount on %s: the kernel hung up: %s", session->mountpoint,
-                                strerror(-error));
-        }
+        if (error == 0 && guard != NULL)
+                error = fs_guard_watch(guard, session->mountpoint, session->device);
+        if (error == 0)
+                error = answer_first(session);
         if (error < 0) {
                 fs_session_free(session);
                 return error;
@@ -161,37 +187,78 @@ void fs_signals_block(void)
         sigaction(SIGUSR1, &(struct sigaction){.sa_handler = do_nothing}, NULL);
 }
 
-/* Takes the mount out of the tree; those who are in it stay. */
-static int detach(const char *mountpoint)
+/* Whether the mount is where it was mounted. Somebody may have moved it, or unmounted it while
+ * others were in it, and what lies there now is not ours to unmount. */
+static bool is_in_tree(const struct fs_session *session)
 {
-        if (umount2(mountpoint, MNT_DETACH) == 0)
-                return 0;
-        char *argv[] = {"fusermount3", "-u", "-z", "-q", "--", (char *)mountpoint, NULL};
-        pid_t pid;
-        int status;
-        int error = posix_spawnp(&pid, "fusermount3", NULL, NULL, argv, environ);
-        if (error != 0)
-                return -error;
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return -errno;
-        return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
+        dev_t device;
+        return session->mounted && fs_mounts_at(session->mountpoint, &device) == 0 &&
+               device == session->device;
+}
+
+static uint64_t times_asked(const struct fs_session *session)
+{
+        uint64_t times = 0;
+        for (int kind = 0; kind < FS_N_REQUESTS; kind++) {
+                struct fs_request_sums sums;
+                fs_statistics_sum(session->statistics, (enum fs_request)kind, &sums);
+                times += sums.count;
+        }
+        return times;
+}
+
+/* Once per timeout. Only root may ask the kernel whether anybody came by in between; others go by
+ * what was asked of us, and the kernel refuses while somebody is in the mount. */
+static int unmount_unused(struct fs_session *session)
+{
+        int error = fs_unmount_expire(session->mountpoint);
+        if (error != -EPERM)
+                return error;
+        const uint64_t asked = times_asked(session);
+        if (asked == session->asked)
+                return fs_unmount_idle(session->mountpoint);
+        session->asked = asked;
+        return -EAGAIN;
+}
+
+/* The next signal that ends the mount. While TIMEOUT_NS is not 0, unmounts when it was unused for
+ * so long; then the loop ends with its last user, who may be in another namespace. */
+static int wait_for_signal(struct fs_session *session, uint64_t timeout_ns)
+{
+        const struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / NS_PER_S),
+                .tv_nsec = (long)(timeout_ns % NS_PER_S)};
+        sigset_t set;
+        ending_set(&set);
+        for (;;) {
+                int number = sigtimedwait(
+                        &set, NULL, timeout_ns > 0 && session->mounted ? &timeout : NULL);
+                if (number > 0)
+                        return number;
+                if (errno == EAGAIN && is_in_tree(session) && unmount_unused(session) == 0) {
+                        session->mounted = false;
+                        fmt_info("%s: unmounted, not having been used", session->mountpoint);
+                }
+        }
+}
+
+/* False if that cannot be done from here: then all that is left is to end. */
+static bool leave_tree(struct fs_session *session)
+{
+        if (fs_mountpoint_is_passed(session->mountpoint))
+                return false;
+        if (is_in_tree(session) && fs_unmount_detach(session->mountpoint) < 0)
+                return false;
+        session->mounted = false;
+        return true;
 }
 
 static void *wait_for_signals(void *context)
 {
         struct fs_session *session = context;
-        sigset_t set;
-        int number;
-        ending_set(&set);
-        while (sigwait(&set, &number) != 0)
-                ;
+        int number = wait_for_signal(session, session->timeout_ns);
         fmt_debug("%s: %s", session->mountpoint, strsignal(number));
-        if (detach(session->mountpoint) == 0) {
-                session->mounted = false;
-                while (sigwait(&set, &number) != 0)
-                        ;
-        }
+        if (leave_tree(session))
+                wait_for_signal(session, 0);
         fuse_session_exit(session->fuse);
         for (;;) {
                 pthread_kill(session->serving, SIGUSR1);
@@ -206,8 +273,9 @@ static int serve_threaded(struct fs_session *session, const struct fs_options *o
         if (config == NULL)
                 return -ENOMEM;
         fuse_loop_cfg_set_max_threads(config, options->max_threads);
-        fuse_loop_cfg_set_idle_threads(
-                config, options->max_threads < IDLE_THREADS ? options->max_threads : IDLE_THREADS);
+        fuse_loop_cfg_set_idle_threads(config, options->max_threads < options->idle_threads
+                                                       ? options->max_threads
+                                                       : options->idle_threads);
         fuse_loop_cfg_set_clone_fd(config, options->clone_fd);
         int error = fuse_session_loop_mt(session->fuse, config);
         fuse_loop_cfg_destroy(config);

@@ -4,14 +4,17 @@
 #define FS_SERVE_H
 
 #include "fs.h"
+#include "fs_guard.h"
 #include "fs_options.h"
 
 struct fs_session;
 
-/* Mounts on options->mountpoint (absolute, or /dev/fd/N with a /dev/fuse descriptor that somebody
+/* Mounts on options->mountpoint (a folder, or /dev/fd/N with a /dev/fuse descriptor that somebody
  * else has mounted) and answers the kernel's first request, so that the mount serves from
- * the moment this returns. Says what is wrong and what cures it. */
-int fs_session_mount(struct fs *fs, const struct fs_options *options, struct fs_session **ret);
+ * the moment this returns. GUARD, if not NULL, is told of it. Says what is wrong and what cures
+ * it. */
+int fs_session_mount(struct fs *fs, const struct fs_options *options, struct fs_guard *guard,
+        struct fs_session **ret);
 
 /* Its /dev/fuse, borrowed. */
 int fs_session_device(const struct fs_session *session);

@@ -69,9 +69,9 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t inode, const char *name, size_t size
         }
         _cleanup_free_ char *value = malloc(ENOUGH);
         reply_value(req, value,
-                value == NULL
-                        ? -ENOMEM
-                        : fmt_squashfs_getxattr(fs->image, (fmt_inode)inode, name, value, ENOUGH),
+                value == NULL ? -ENOMEM
+                              : fmt_squashfs_getxattr(
+                                        fs->image, fs_inode(fs, inode), name, value, ENOUGH),
                 size);
 }
 
@@ -103,7 +103,7 @@ void fs_listxattr(fuse_req_t req, fuse_ino_t inode, size_t size)
         _cleanup_free_ char *names = malloc(ENOUGH);
         ssize_t all = names == NULL ? -ENOMEM
                                     : fmt_squashfs_listxattr(
-                                              fs->image, (fmt_inode)inode, names, ENOUGH);
+                                              fs->image, fs_inode(fs, inode), names, ENOUGH);
         if (all > 0 && fuse_req_ctx(req)->uid != 0)
                 all = drop_trusted(names, all);
         reply_value(req, names, all, size);

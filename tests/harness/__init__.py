@@ -19,12 +19,15 @@ A test file is a list of functions named test_*, each taking one argument, and e
     t.run(cmd, ...)        runs to the end; a status other than the expected one fails the test
     t.start(cmd, ...)      starts in the background; what still runs at the end is killed
     t.mount(image, ...)    context manager: xaasfs in the foreground of a child process (mount.py)
+    t.xaasfs(argument, ...)       xaasfs in the background, as people type it; any status is accepted
+    t.wait_until(condition, what) polls, and fails the test if it takes for ever
     t.squashfs(tree, ...)  an image written by mksquashfs from a dictionary of files
     t.rootfs(name)         a minimal root file system for packing and containers (rootfs.py)
     t.equal, t.true, t.contains   checks that say what was seen
 
     harness.binary(name)   path of a command in the build folder
     harness.binary_for_anyone(t, name)   a copy of it for tests that become another user
+    harness.processes_of(image)   process ids of xaasfs and what it started, by the image's path
     harness.skip(reason)   ends this function as skipped
     harness.need_fuse(), need_fusermount(), need_root(), need_command(name)   skip without it
     harness.BuiltTwice, harness.serve       the same program plain and through the mount (served.py)
@@ -42,7 +45,7 @@ exits 0 if all passed, 1 if one failed, 77 if all were skipped.
 from .binaries import (BUILD, SOURCE, binary, binary_for_anyone, need_command, need_fuse,
                        need_fusermount, need_root)
 from .debian import debian_root, debian_source
-from .mount import Mount
+from .mount import Mount, processes_of
 from .observe import as_user, differences, kernel_squashfs, observe
 from .outcome import Skipped, TestFailure, skip
 from .rootfs import RootFs
@@ -53,5 +56,5 @@ __all__ = [
     "BUILD", "SOURCE", "BuiltTwice", "Mount", "RootFs", "Served", "Skipped", "Test", "TestFailure",
     "as_user", "binary", "binary_for_anyone", "debian_root", "debian_source", "differences",
     "kernel_squashfs", "main", "need_command", "need_fuse", "need_fusermount", "need_root",
-    "observe", "serve", "skip",
+    "observe", "processes_of", "serve", "skip",
 ]

@@ -25,6 +25,7 @@ class Mount:
 
     program   what to start instead of xaasfs, if it takes the same arguments
     pid       process id of the mount
+    ended     whether that process has ended
     log       everything that it wrote to stderr so far
     kill()    kill -9, for tests of exactly that; the mount point is cleaned up as usual
     stop()    unmounts and expects a clean exit; leaving the `with` block does this, and
@@ -55,6 +56,10 @@ class Mount:
     @property
     def pid(self):
         return self._process.pid
+
+    @property
+    def ended(self):
+        return self._process.poll() is not None
 
     @property
     def log(self):
@@ -141,3 +146,25 @@ def _fuse_connection(path):
             if words[4] == wanted and rest.startswith("fuse"):
                 return int(words[2].partition(":")[2])
     return None
+
+
+def processes_of(image):
+    """Process ids of mounts of IMAGE and of what they forked: all have it in their command line."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and str(image).encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            pass
+    return found
+
+
+def end_mounts_below(folder):
+    """Takes away what is still mounted below FOLDER; those in the background end with that."""
+    detach = ["umount", "-l"] if os.geteuid() == 0 else ["fusermount3", "-uz"]
+    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+        paths = [line.split()[4] for line in mounts]
+    for path in reversed(paths):
+        if path.startswith(f"{folder}/"):
+            subprocess.run([*detach, path], capture_output=True, timeout=STOP_SECONDS)

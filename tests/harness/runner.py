@@ -12,7 +12,8 @@ import tempfile
 import time
 import traceback
 
-from .mount import Mount
+from .binaries import binary
+from .mount import Mount, end_mounts_below
 from .outcome import Skipped, TestFailure
 from .rootfs import RootFs
 
@@ -52,6 +53,17 @@ class Test:
             cwd=cwd or self.scratch, **{"stdin": subprocess.DEVNULL, **how})
         self._started.append(process)
         return process
+
+    def xaasfs(self, *arguments, **how):
+        """Runs `xaasfs ARGUMENTS` to its end: until the mount serves, or is refused."""
+        return self.run([binary("xaasfs"), *arguments], **{"expect": None, "timeout": 60, **how})
+
+    def wait_until(self, condition, what):
+        """Waits for CONDITION(), however long that takes on this machine, but not for ever."""
+        deadline = time.monotonic() + 100
+        while not condition():
+            self.true(time.monotonic() < deadline, f"{what} did not happen")
+            time.sleep(0.02)
 
     def mount(self, image, options=(), arguments=(), mountpoint=None, env=None):
         number = len(self.mounts)
@@ -98,6 +110,7 @@ class Test:
                 process.wait(30)
         for mount in self.mounts:
             mount.tear_down()
+        end_mounts_below(self.scratch)
 
 
 def _short(value):

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images without bitcode: what the mount shows is what is in them, and it comes and goes cleanly."""
+"""Images without bitcode: what the mount shows is what is in them."""
 
 import os
 import pathlib
 import random
-import re
 import resource
-import signal
 import stat
 import struct
 import subprocess
 import time
 
 import harness
-
-NOBODY = 65534
 
 
 def random_tree(root, seed):
@@ -208,7 +204,7 @@ def test_sif(t):
                        (sif(content, parttype=3), "without a root"),
                        (sif(content)[:40000], "damaged"), (sif(content)[:4200], "damaged")]:
         image.write_bytes(bad)
-        done = xaasfs(t, image, mnt)
+        done = t.xaasfs(image, mnt)
         t.equal(done.returncode, 1)
         t.contains(done.stderr, words)
 
@@ -222,7 +218,7 @@ def test_other_files_are_named(t):
                            (bytes(257) + b"ustar" + bytes(100), "a tar archive"),
                            (bytes(1080) + b"\x53\xef" + bytes(100), "ext2/3/4"), (b"", "nothing is at")]:
         other.write_bytes(content)
-        t.contains(xaasfs(t, other, mnt).stderr, words)
+        t.contains(t.xaasfs(other, mnt).stderr, words)
 
 
 def test_nothing_is_written(t):
@@ -240,61 +236,6 @@ def test_nothing_is_written(t):
     t.true(not cache.exists(), "an image without bitcode made a cache folder")
 
 
-def xaasfs(t, *arguments, **how):
-    return t.run([harness.binary("xaasfs"), *arguments], expect=None, timeout=60, **how)
-
-
-def test_refusals_say_why(t):
-    harness.need_fuse()
-    image = t.squashfs({"a": b"a"})
-    mnt = t.scratch / "mnt"
-    mnt.mkdir()
-    (t.scratch / "file").write_bytes(b"no image")
-    for arguments, status, words in [
-            ((image, mnt, "-o", "pateince=3"), 2, "did you mean patience?"),
-            ((image, mnt, "-o", "offset"), 2, "needs a value"),
-            ((image, mnt, "-o", "cache_size=many"), 2, "not a size"),
-            ((image, mnt, "--wrong"), 2, "unknown option wrong"),
-            ((image,), 2, "no mount point"),
-            ((image, t.scratch / "none"), 1, "mkdir"),
-            ((image, t.scratch / "file"), 1, "not a folder"),
-            ((t.scratch / "none", mnt), 1, "No such file"),
-            ((t.scratch / "file", mnt), 1, "not a squashfs image"),
-            ((t.scratch, mnt), 1, "is a folder"),
-            ((image, mnt, "-o", "offset=999999999"), 1, "nothing is at byte"),
-    ]:
-        done = xaasfs(t, *arguments)
-        t.equal(done.returncode, status, f"status of {arguments}")
-        t.contains(done.stderr, words)
-        t.equal(len(done.stderr.splitlines()), 1, "lines")
-        t.true(not os.path.ismount(mnt), "it is mounted")
-    t.contains(xaasfs(t, "-V").stdout, "libfuse 3.")
-    t.contains(xaasfs(t, "-h").stdout, "patience=")
-
-
-def test_the_manual_has_every_option(t):
-    manual = (harness.SOURCE / "man/xaasfs.1").read_text().replace("\\-", "-")
-    usage = xaasfs(t, "--help").stdout
-    names = re.findall(r"(?<=[ ,])-o ([a-z_]+)", usage) + re.findall(r"^  (--?\w+)", usage, re.M)
-    t.true(len(names) > 12, names)
-    for name in names:
-        t.true(re.search(rf"[ \n]{name}\\?[= \n\"]", manual), f"{name} is not in xaasfs(1)")
-
-
-def test_mount_command_and_fstab_options(t):
-    harness.need_root()
-    harness.need_command("mount.fuse3")
-    image = t.squashfs({"a": b"served"})
-    mnt = t.scratch / "mnt"
-    mnt.mkdir()
-    # What mount(8) runs for `mount -t fuse.xaasfs`, except that it looks in fixed folders.
-    t.run(["mount.fuse3", f"{harness.binary('xaasfs')}#{image}", mnt, "-o",
-           "rw,allow_other,noauto,nofail,_netdev,x-systemd.automount,noexec"])
-    t.equal((mnt / "a").read_bytes(), b"served")
-    t.run(["umount", mnt])
-    wait_until(t, lambda: not processes_of(image), "its end")
-
-
 def test_damaged_images_are_refused(t):
     harness.need_fuse()
     image = t.squashfs({f"d{n}/f": bytes([n]) * 5000 for n in range(50)})
@@ -306,76 +247,10 @@ def test_damaged_images_are_refused(t):
     for content, words in [(whole[:used - 1], "damaged"),
                            (whole[:40] + b"\xff" * 56 + whole[96:], "damaged")]:
         damaged.write_bytes(content)
-        done = xaasfs(t, damaged, mnt)
+        done = t.xaasfs(damaged, mnt)
         t.equal(done.returncode, 1)
         t.contains(done.stderr, words)
         t.contains(done.stderr, str(damaged))
-
-
-def processes_of(image):
-    """Process ids of mounts of IMAGE; the spawner is a child with the same command line."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and str(image).encode() in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            pass
-    return found
-
-
-def wait_until(t, condition, what):
-    deadline = time.monotonic() + 60
-    while not condition():
-        t.true(time.monotonic() < deadline, f"{what} did not happen")
-        time.sleep(0.02)
-
-
-def test_background_and_every_way_to_end(t):
-    harness.need_fuse()
-    image = t.squashfs({"a": b"served"})
-    mnt = t.scratch / "mnt"
-    mnt.mkdir()
-
-    def main_process():
-        return min(processes_of(image))
-
-    ways = [lambda: t.run(["umount", mnt]), lambda: t.run(["fusermount3", "-u", mnt]),
-            lambda: os.kill(main_process(), signal.SIGTERM),
-            lambda: os.kill(main_process(), signal.SIGINT)]
-    for end in ways:
-        done = xaasfs(t, image, mnt)
-        t.equal(done.returncode, 0, done.stderr)
-        t.equal((mnt / "a").read_bytes(), b"served")
-        end()
-        wait_until(t, lambda: not processes_of(image), "its end")
-        t.true(not os.path.ismount(mnt), "it is still mounted")
-
-
-def test_sigterm_detaches_and_those_inside_go_on(t):
-    image = t.squashfs({"a": b"served", "big": b"x" * 1000000})
-    mount = t.mount(image)
-    with open(mount.path / "big", "rb") as file:
-        os.kill(mount.pid, signal.SIGTERM)
-        wait_until(t, lambda: not os.path.ismount(mount.path), "detaching")
-        t.equal(len(file.read()), 1000000)
-        t.true(processes_of(image), "it ended under its user")
-    wait_until(t, lambda: not processes_of(image), "its end")
-
-
-def test_a_second_sigterm_ends_it(t):
-    image = t.squashfs({"big": b"x" * 1000000})
-    mount = t.mount(image)
-    file = os.open(mount.path / "big", os.O_RDONLY)
-    os.kill(mount.pid, signal.SIGTERM)
-    wait_until(t, lambda: not os.path.ismount(mount.path), "detaching")
-    os.kill(mount.pid, signal.SIGTERM)
-    wait_until(t, lambda: not processes_of(image), "its end")
-    t.true("umount" not in mount.log, mount.log)
-    try:
-        os.close(file)
-    except OSError as error:
-        t.contains(str(error), "not connected")
 
 
 def test_open_programs_are_not_bounded_by_the_soft_limit_of_descriptors(t):
@@ -388,16 +263,6 @@ def test_open_programs_are_not_bounded_by_the_soft_limit_of_descriptors(t):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     t.equal(resource.prlimit(mount.pid, resource.RLIMIT_NOFILE), (hard, hard))
     mount.stop()
-
-
-def test_dead_mount_says_how_to_clean_up(t):
-    image = t.squashfs({"a": b"a"})
-    mount = t.mount(image)
-    mount.kill()
-    done = xaasfs(t, image, mount.path)
-    t.equal(done.returncode, 1)
-    t.contains(done.stderr, "umount -l" if os.geteuid() == 0 else "fusermount3 -uz")
-    t.true(not processes_of(image), "something outlived the mount")
 
 
 def test_overlay_above(t):
@@ -418,70 +283,6 @@ def test_overlay_above(t):
             t.equal((mnt / "d/a").read_bytes(), b"lower" * 1000)
         finally:
             t.run(["umount", t.scratch / "merged"])
-
-
-# Runs as an ordinary user in a mount namespace where /dev/fuse is open to all, as on sites.
-AS_USER = """
-set -e
-mknod {scratch}/fuse c 10 229
-chmod 666 {scratch}/fuse
-mount --bind {scratch}/fuse /dev/fuse
-exec setpriv --reuid {user} --regid {user} --clear-groups sh -c '{command}'
-"""
-
-
-def as_user(t, command):
-    for folder in (t.scratch, *t.scratch.parents):
-        if folder == pathlib.Path("/tmp"):
-            break
-        folder.chmod(0o755)
-    script = AS_USER.format(scratch=t.scratch, user=NOBODY, command=command)
-    return t.run(["unshare", "-m", "sh", "-c", script], expect=None, timeout=60)
-
-
-def test_an_ordinary_user(t):
-    harness.need_root()
-    harness.need_fusermount()
-    image = t.squashfs({"a": b"served"})
-    mnt = t.scratch / "mnt"
-    mnt.mkdir()
-    os.chown(mnt, NOBODY, NOBODY)
-    done = as_user(t, f"{harness.binary_for_anyone(t, 'xaasfs')} {image} {mnt} && cat {mnt}/a && fusermount3 -u {mnt}")
-    t.equal((done.returncode, done.stdout), (0, "served"), done.stderr)
-    wait_until(t, lambda: not processes_of(image), "its end")
-
-
-def test_a_user_namespace(t):
-    harness.need_root()
-    image = t.squashfs({"a": b"served"})
-    mnt = t.scratch / "mnt"
-    mnt.mkdir()
-    os.chown(mnt, NOBODY, NOBODY)
-    inner = f"{harness.binary_for_anyone(t, 'xaasfs')} {image} {mnt} && cat {mnt}/a && umount {mnt}"
-    done = as_user(t, f'unshare -Urm sh -c "{inner}"')
-    if "unshare" in done.stderr and "not permitted" in done.stderr:
-        harness.skip("this kernel gives ordinary users no user namespaces")
-    t.equal((done.returncode, done.stdout), (0, "served"), done.stderr)
-    wait_until(t, lambda: not processes_of(image), "its end")
-
-
-def test_no_permission_is_named(t):
-    harness.need_root()
-    image = t.squashfs({"a": b"a"})
-    mnt = t.scratch / "mnt"
-    mnt.mkdir()
-    os.chown(mnt, NOBODY, NOBODY)
-    for folder in (t.scratch,):
-        folder.chmod(0o755)
-    script = f"""
-mknod -m 600 {t.scratch}/fuse c 10 229
-mount --bind {t.scratch}/fuse /dev/fuse
-exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups {harness.binary_for_anyone(t, 'xaasfs')} {image} {mnt}
-"""
-    done = t.run(["unshare", "-m", "sh", "-c", script], expect=None)
-    t.equal(done.returncode, 1)
-    t.contains(done.stderr, "/dev/fuse")
-    t.contains(done.stderr, "chmod 666")
 
 
 def test_many_readers(t):
