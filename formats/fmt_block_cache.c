@@ -287,6 +287,7 @@ const void *fmt_cached_block_data(const struct fmt_cached_block *block, size_t *
 void fmt_block_cache_counts(struct fmt_block_cache *cache, struct fmt_block_counts *ret)
 {
         memset(ret, 0, sizeof *ret);
+        ret->limit = (uint64_t)cache->n_slots * cache->block_size;
         for (size_t i = 0; i < cache->n_shards; i++) {
                 struct shard *shard = &cache->shards[i];
                 pthread_mutex_lock(&shard->lock);

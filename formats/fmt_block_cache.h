@@ -56,6 +56,7 @@ struct fmt_block_counts {
         uint64_t ahead_unused; /* of those: evicted before anybody asked */
         uint64_t evictions;
         uint64_t bytes; /* held now */
+        uint64_t limit; /* most that is held, but for what is pinned; bytes */
 };
 void fmt_block_cache_counts(struct fmt_block_cache *cache, struct fmt_block_counts *ret);
 

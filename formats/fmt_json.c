@@ -56,7 +56,7 @@ static bool strings_are_clean(const json_t *value)
                 return true;
         case JSON_OBJECT:
                 json_object_foreach ((json_t *)value, key, item) {
-                        if (!strings_are_clean(item))
+                        if (!fmt_json_string_is_clean(key) || !strings_are_clean(item))
                                 return false;
                 }
                 return true;

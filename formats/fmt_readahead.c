@@ -7,14 +7,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* How far ahead of a stream blocks are made. One decompresses 128 KiB in about 0.1 ms, a reader
- * consumes them about as fast, so this is a few wake-ups' worth of work and no more. */
-#define AHEAD_BYTES (UINT32_C(2) << 20)
-#define LEAST_AHEAD 2
-/* Readers at the same time that are told apart. */
-#define N_STREAMS 16
 #define MOST_THREADS 16
-#define QUEUE_SIZE (N_STREAMS * 8)
+#define QUEUE_SIZE (FMT_READAHEAD_STREAMS * 8)
 
 struct stream {
         uint32_t at;    /* the furthest block that was asked for, as an index in the order */
@@ -39,7 +33,7 @@ struct fmt_readahead {
          * by the first read, has made it. */
         const struct fmt_index_block **order;
         uint32_t n_order;
-        struct stream streams[N_STREAMS];
+        struct stream streams[FMT_READAHEAD_STREAMS];
         uint64_t clock;
         struct range queue[QUEUE_SIZE];
         unsigned head, n_queued;
@@ -48,7 +42,7 @@ struct fmt_readahead {
         pthread_t threads[MOST_THREADS];
 };
 
-int fmt_readahead_new(const struct fmt_index *index, unsigned threads,
+int fmt_readahead_new(const struct fmt_index *index, uint32_t window, unsigned threads,
         const struct fmt_readahead_work *work, struct fmt_readahead **ret)
 {
         struct fmt_readahead *readahead = calloc(1, sizeof *readahead);
@@ -56,9 +50,7 @@ int fmt_readahead_new(const struct fmt_index *index, unsigned threads,
                 return -ENOMEM;
         readahead->index = index;
         readahead->work = *work;
-        readahead->window = AHEAD_BYTES / index->header->block_size;
-        if (readahead->window < LEAST_AHEAD)
-                readahead->window = LEAST_AHEAD;
+        readahead->window = window;
         readahead->most_threads = threads < MOST_THREADS ? threads : MOST_THREADS;
         pthread_mutex_init(&readahead->lock, NULL);
         pthread_cond_init(&readahead->wanted, NULL);
@@ -223,7 +215,7 @@ static void enqueue(struct fmt_readahead *readahead, uint32_t first, uint32_t en
  * happens when small files lie in one block. */
 static bool is_repeated(const struct fmt_readahead *readahead, uint64_t position)
 {
-        for (size_t i = 0; i < N_STREAMS; i++) {
+        for (size_t i = 0; i < FMT_READAHEAD_STREAMS; i++) {
                 const struct stream *stream = &readahead->streams[i];
                 if (stream->used > 0 && readahead->order[stream->at]->position == position)
                         return true;
@@ -231,16 +223,18 @@ static bool is_repeated(const struct fmt_readahead *readahead, uint64_t position
         return false;
 }
 
-/* With the lock held: the stream that PLACE continues, or one that begins with it. */
+/* With the lock held: the stream that PLACE continues or lags a little behind, as one of several
+ * readers does; or one that begins with it. */
 static struct stream *find_stream(struct fmt_readahead *readahead, uint32_t place)
 {
         struct stream *oldest = &readahead->streams[0];
-        for (size_t i = 0; i < N_STREAMS; i++) {
+        for (size_t i = 0; i < FMT_READAHEAD_STREAMS; i++) {
                 struct stream *stream = &readahead->streams[i];
-                if (stream->used > 0 && place >= stream->at &&
-                        place - stream->at <= readahead->window) {
+                if (stream->used > 0 && place + readahead->window >= stream->at &&
+                        place <= stream->at + readahead->window) {
                         stream->follows |= place > stream->at;
-                        stream->at = place;
+                        if (place > stream->at)
+                                stream->at = place;
                         return stream;
                 }
                 if (stream->used < oldest->used)
@@ -250,17 +244,16 @@ static struct stream *find_stream(struct fmt_readahead *readahead, uint32_t plac
         return oldest;
 }
 
-static void follow(struct fmt_readahead *readahead, uint32_t place)
+static void follow(struct fmt_readahead *readahead, struct stream *stream)
 {
-        struct stream *stream = find_stream(readahead, place);
         stream->used = ++readahead->clock;
-        if (stream->ahead < place)
-                stream->ahead = place;
+        if (stream->ahead < stream->at)
+                stream->ahead = stream->at;
         /* Half a window at a time, so that threads are not woken for every block. */
-        const uint32_t left = readahead->n_order - 1 - place;
-        const uint32_t until = place + (left < readahead->window ? left : readahead->window);
+        const uint32_t left = readahead->n_order - 1 - stream->at;
+        const uint32_t until = stream->at + (left < readahead->window ? left : readahead->window);
         if (stream->follows && stream->ahead < until &&
-                stream->ahead - place <= readahead->window / 2) {
+                stream->ahead - stream->at <= readahead->window / 2) {
                 enqueue(readahead, stream->ahead + 1, until + 1);
                 stream->ahead = until;
         }
@@ -275,7 +268,7 @@ void fmt_readahead_note(struct fmt_readahead *readahead, const struct fmt_index_
                 if (!is_repeated(readahead, block->position)) {
                         const uint32_t place = place_of(readahead, block->position);
                         if (place < readahead->n_order)
-                                follow(readahead, place);
+                                follow(readahead, find_stream(readahead, place));
                 }
         } else if (readahead->n_threads == 0 && readahead->most_threads > 0) {
                 start_thread(readahead, run_first);

@@ -22,9 +22,12 @@ struct fmt_readahead_work {
         void *context;
 };
 
-/* INDEX and what WORK points to are borrowed. No thread is started before the first read; THREADS
- * at most. */
-int fmt_readahead_new(const struct fmt_index *index, unsigned threads,
+/* Readers at the same time that are told apart. */
+#define FMT_READAHEAD_STREAMS 16
+
+/* INDEX and what WORK points to are borrowed. WINDOW: how many blocks are made ahead of a reader, 2
+ * or more. No thread is started before the first read; THREADS at most. */
+int fmt_readahead_new(const struct fmt_index *index, uint32_t window, unsigned threads,
         const struct fmt_readahead_work *work, struct fmt_readahead **ret);
 void fmt_readahead_free(struct fmt_readahead *readahead);
 

@@ -15,8 +15,12 @@
 #include <sys/sysmacros.h>
 
 #define DEFAULT_CACHE_SIZE (UINT64_C(256) << 20)
-/* In a smaller one, blocks that were made ahead would push each other out. */
-#define LEAST_CACHE_FOR_READAHEAD (UINT64_C(64) << 20)
+/* How far ahead of a reader blocks are made. One decompresses 128 KiB in about 0.1 ms, a reader
+ * consumes them about as fast, so this is a few wake-ups' worth of work and no more. */
+#define AHEAD_BYTES (UINT64_C(2) << 20)
+/* Less in a small cache, where blocks that were made ahead would push each other out before they
+ * are read: all readers that are told apart may fill half of it. */
+#define AHEAD_PART_OF_CACHE (2 * FMT_READAHEAD_STREAMS)
 #define MOST_LINKS 40 /* as path_resolution(7) */
 
 static void free_image(struct fmt_squashfs **image)
@@ -47,17 +51,21 @@ static int open_file(const char *path, int *ret_fd, uint64_t *ret_size)
 }
 
 /* On one core there is nobody to read ahead. */
-static int start_readahead(struct fmt_squashfs *image)
+static int start_readahead(struct fmt_squashfs *image, uint64_t cache_size)
 {
         const struct fmt_readahead_work work = {
                 .make = fmt_squashfs_make_ahead,
                 .fetch = fmt_squashfs_fetch_ahead,
                 .context = image,
         };
+        const uint64_t part = cache_size / AHEAD_PART_OF_CACHE;
+        const uint64_t window =
+                (part < AHEAD_BYTES ? part : AHEAD_BYTES) / image->index.header->block_size;
         const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        return cores > 1
-                       ? fmt_readahead_new(&image->index, (unsigned)cores, &work, &image->readahead)
-                       : 0;
+        if (cores <= 1 || window < 2)
+                return 0;
+        return fmt_readahead_new(
+                &image->index, (uint32_t)window, (unsigned)cores, &work, &image->readahead);
 }
 
 int fmt_squashfs_start_data(struct fmt_squashfs *image, uint64_t cache_size)
@@ -70,9 +78,7 @@ int fmt_squashfs_start_data(struct fmt_squashfs *image, uint64_t cache_size)
         if (image->made == NULL)
                 return -ENOMEM;
         int error = fmt_block_cache_new(cache_size, header->block_size, &image->blocks);
-        if (error == 0 && cache_size >= LEAST_CACHE_FOR_READAHEAD)
-                error = start_readahead(image);
-        return error;
+        return error < 0 ? error : start_readahead(image, cache_size);
 }
 
 int fmt_squashfs_open(

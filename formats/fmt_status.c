@@ -4,6 +4,7 @@
 #include "fmt_cleanup.h"
 #include "fmt_json.h"
 #include "fmt_log.h"
+#include "fmt_status_text.h"
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -77,8 +78,11 @@ int fmt_status_show(const char *path, bool as_json)
         _cleanup_(fmt_json_decrefp) json_t *status = NULL;
         if (fmt_status_read(path, &status) < 0)
                 return 1;
-        (void)as_json;
-        json_dumpf(status, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+        if (!as_json) {
+                fmt_status_print(status, stdout);
+                return 0;
+        }
+        json_dumpf(status, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
         putchar('\n');
         return 0;
 }

@@ -133,7 +133,10 @@ static void operation_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_in
                 return;
         }
         fi->keep_cache = 1;
-        fuse_reply_open(req, fi);
+        fs_statistics_add(fs->statistics, FS_PLAIN_OPENS, 1);
+        /* The opener is gone: no release will come. */
+        if (fuse_reply_open(req, fi) == -ENOENT)
+                fs_statistics_add(fs->statistics, FS_PLAIN_OPENS, -1);
 }
 
 static void operation_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
@@ -141,10 +144,12 @@ static void operation_release(fuse_req_t req, fuse_ino_t inode, struct fuse_file
         const struct fs *fs = fuse_req_userdata(req);
         struct fs_program *program = fs_portable_find(fs->portable, (fmt_inode)inode);
         (void)fi;
-        if (program != NULL)
+        if (program != NULL) {
                 fs_program_release(program, req);
-        else
-                fuse_reply_err(req, 0);
+                return;
+        }
+        fs_statistics_add(fs->statistics, FS_PLAIN_OPENS, -1);
+        fuse_reply_err(req, 0);
 }
 
 static void operation_read(
@@ -163,7 +168,7 @@ static void operation_read(
                 fuse_reply_err(req, -error);
                 return;
         }
-        fs_statistics_replied(fs->statistics, view.size);
+        fs_statistics_add(fs->statistics, FS_BYTES_REPLIED, (int64_t)view.size);
         fuse_reply_iov(req, view.pieces, (int)view.n_pieces);
         fmt_view_done(&view);
 }

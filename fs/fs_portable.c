@@ -172,7 +172,8 @@ int fs_portable_open(struct fs *fs, const struct fs_options *options)
         /* "native" would say nothing: name what this host is tuned for. */
         portable->shared.target =
                 strcmp(target->label, "native") == 0 ? target->tune : target->label;
-        atomic_init(&portable->shared.passthrough, false);
+        atomic_init(
+                &portable->shared.no_passthrough, "the kernel does not have it (6.9 and later do)");
         fs->portable = portable;
         return 0;
 }
@@ -203,7 +204,22 @@ int fs_portable_start(
 
 void fs_portable_offer_passthrough(struct fs_portable *portable)
 {
-        atomic_store(&portable->shared.passthrough, true);
+        atomic_store(&portable->shared.no_passthrough, fs_passthrough_untried);
+}
+
+const char *fs_portable_no_passthrough(const struct fs_portable *portable)
+{
+        return atomic_load(&portable->shared.no_passthrough);
+}
+
+size_t fs_portable_count(const struct fs_portable *portable)
+{
+        return portable->n_programs;
+}
+
+struct fs_program *fs_portable_program(const struct fs_portable *portable, size_t number)
+{
+        return portable->programs[number];
 }
 
 void fs_portable_connect(struct fs_portable *portable, int device)

@@ -23,6 +23,12 @@ void fs_portable_connect(struct fs_portable *portable, int device);
  */
 void fs_portable_free(struct fs_portable *portable);
 
+/* Why opens do not pass through; NULL: they do. Static. */
+const char *fs_portable_no_passthrough(const struct fs_portable *portable);
+
+size_t fs_portable_count(const struct fs_portable *portable);
+/* NUMBER: 0 to the count less one. */
+struct fs_program *fs_portable_program(const struct fs_portable *portable, size_t number);
 /* NULL if INODE is no portable object, or PORTABLE is NULL. */
 struct fs_program *fs_portable_find(const struct fs_portable *portable, fmt_inode inode);
 

@@ -3,6 +3,7 @@
 
 #include "fs_options.h"
 #include "fs_program_tier.h"
+#include "fs_statistics.h"
 #include "fs_watch.h"
 
 #include "fmt_cleanup.h"
@@ -99,11 +100,20 @@ static void reply(
                 leave(program);
 }
 
+static void note_answer(const struct fs_waiter *waiter, int error)
+{
+        struct fs_statistics *statistics = waiter->program->shared->fs->statistics;
+        fs_statistics_late(statistics, FS_OPEN, waiter->arrived);
+        if (error == -EINTR)
+                fs_statistics_add(statistics, FS_OPENS_KILLED, 1);
+}
+
 /* Without the lock: nobody else has WAITER any more. */
 static void answer(struct fs_waiter *waiter, int error)
 {
         /* Waits for an interruption that is being handled right now. */
         fuse_req_interrupt_func(waiter->req, NULL, NULL);
+        note_answer(waiter, error);
         reply(waiter->program, waiter->req, &waiter->fi, error);
         free(waiter);
 }
@@ -148,6 +158,7 @@ static void on_interrupt(fuse_req_t req, void *context)
         }
         pthread_mutex_unlock(&program->lock);
         if (killed) {
+                note_answer(waiter, -EINTR);
                 fuse_reply_err(req, EINTR);
                 free(waiter);
         } else if (parked) {
@@ -187,6 +198,7 @@ static void park(struct fs_program *program, fuse_req_t req, const struct fuse_f
         waiter->program = program;
         waiter->req = req;
         waiter->fi = *fi;
+        waiter->arrived = fs_statistics_defer();
         /* Not under the lock, which the handler takes; so the compile may be over by now. */
         fuse_req_interrupt_func(req, on_interrupt, waiter);
         pthread_mutex_lock(&program->lock);

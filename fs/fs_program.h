@@ -25,6 +25,9 @@
 struct fs_program;
 struct fs_watch;
 
+/* FS_PROGRAMS.no_passthrough: the next open of a compiled program will tell. */
+extern const char fs_passthrough_untried[];
+
 /* What all programs of a mount share. */
 struct fs_programs {
         const struct fs *fs;
@@ -33,7 +36,7 @@ struct fs_programs {
         struct fs_watch *watch;
         const char *target;      /* what is compiled for, in short */
         uint64_t patience_ns;    /* FS_PATIENCE_FOREVER: waits */
-        atomic_bool passthrough; /* still believed to work */
+        _Atomic(const char *) no_passthrough; /* why opens do not get it; NULL: they do */
         atomic_bool anyone_lingers;
         int device; /* the session's /dev/fuse */
 };
@@ -67,6 +70,15 @@ void fs_program_seek(struct fs_program *program, fuse_req_t req, off_t offset, i
 
 /* The sentence of user.xaasfs.state; the caller frees it. */
 int fs_program_state(struct fs_program *program, char **ret);
+
+/* Who has it open, or wants to. */
+struct fs_program_opens {
+        unsigned native, baseline;
+        unsigned waiting;     /* for its compile */
+        uint64_t waits_since; /* the first of those: fs_watch_now */
+        bool queued;          /* the compile has not begun */
+};
+void fs_program_opens(struct fs_program *program, struct fs_program_opens *ret);
 
 /* Part of the watch's sweep: answers those who are being killed, and everybody once patience is at
  * its end; lets go of what lingers. When it wants to be called again (fs_watch.h). */

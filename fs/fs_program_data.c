@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an open program gives to read: its native ELF, or the generic one with a hole behind it. */
 #include "fs_program_tier.h"
+#include "fs_statistics.h"
 
 #include "fmt_cleanup.h"
 
@@ -17,7 +18,7 @@ static int backing_of(struct fs_program *program)
         return fd;
 }
 
-static void read_native(fuse_req_t req, int fd, size_t size, off_t offset)
+static void read_native(const struct fs *fs, fuse_req_t req, int fd, size_t size, off_t offset)
 {
         _cleanup_free_ char *buffer = malloc(size);
         if (buffer == NULL) {
@@ -37,6 +38,7 @@ static void read_native(fuse_req_t req, int fd, size_t size, off_t offset)
                         break;
                 done += (size_t)n;
         }
+        fs_statistics_add(fs->statistics, FS_BYTES_REPLIED, (int64_t)done);
         fuse_reply_buf(req, buffer, done);
 }
 
@@ -57,6 +59,7 @@ static void read_baseline(struct fs_program *program, fuse_req_t req, size_t siz
         memcpy(pieces, view.pieces, view.n_pieces * sizeof *pieces);
         pieces[view.n_pieces].iov_base = (void *)(uintptr_t)zeroes;
         pieces[view.n_pieces].iov_len = size - view.size;
+        fs_statistics_add(program->shared->fs->statistics, FS_BYTES_REPLIED, (int64_t)size);
         fuse_reply_iov(req, pieces, (int)view.n_pieces + (view.size < size));
         fmt_view_done(&view);
 }
@@ -65,7 +68,8 @@ void fs_program_read(struct fs_program *program, fuse_req_t req, size_t size, of
 {
         int fd = backing_of(program);
         if (fd >= 0)
-                read_native(req, fd, size < FMT_VIEW_MAX ? size : FMT_VIEW_MAX, offset);
+                read_native(program->shared->fs, req, fd, size < FMT_VIEW_MAX ? size : FMT_VIEW_MAX,
+                        offset);
         else
                 read_baseline(program, req, size, offset);
 }
@@ -135,6 +139,26 @@ static int describe(struct fs_program *program, char **ret)
                         : reason != NULL         ? reason
                                                  : "compiling");
         return asprintf(ret, "portable");
+}
+
+void fs_program_opens(struct fs_program *program, struct fs_program_opens *ret)
+{
+        const struct fs_waiter *waiter;
+        *ret = (struct fs_program_opens){0};
+        pthread_mutex_lock(&program->lock);
+        if (program->tier == FS_TIER_NATIVE)
+                ret->native = program->opens;
+        if (program->tier == FS_TIER_BASELINE)
+                ret->baseline = program->opens;
+        TAILQ_FOREACH(waiter, &program->waiters, in_list)
+        {
+                if (ret->waiting == 0 || waiter->arrived < ret->waits_since)
+                        ret->waits_since = waiter->arrived;
+                ret->waiting++;
+        }
+        if (ret->waiting > 0)
+                ret->queued = jit_session_is_queued(program->shared->session, program->loaded);
+        pthread_mutex_unlock(&program->lock);
 }
 
 int fs_program_state(struct fs_program *program, char **ret)

@@ -19,7 +19,7 @@ struct counters {
 
 struct slot {
         _Alignas(CACHE_LINE) struct counters requests[FS_N_REQUESTS];
-        _Atomic uint64_t bytes_replied;
+        _Atomic uint64_t amounts[FS_N_AMOUNTS]; /* modulo 2^64: what one adds another may take */
 };
 
 struct fs_statistics {
@@ -105,9 +105,10 @@ void fs_statistics_late(struct fs_statistics *statistics, enum fs_request kind, 
         fs_histogram_add(&my_slot(statistics)->requests[kind].latencies, fs_watch_now() - arrived);
 }
 
-void fs_statistics_replied(struct fs_statistics *statistics, uint64_t bytes)
+void fs_statistics_add(struct fs_statistics *statistics, enum fs_amount amount, int64_t change)
 {
-        atomic_fetch_add_explicit(&my_slot(statistics)->bytes_replied, bytes, memory_order_relaxed);
+        atomic_fetch_add_explicit(
+                &my_slot(statistics)->amounts[amount], (uint64_t)change, memory_order_relaxed);
 }
 
 void fs_statistics_sum(
@@ -121,13 +122,13 @@ void fs_statistics_sum(
         }
 }
 
-uint64_t fs_statistics_bytes_replied(const struct fs_statistics *statistics)
+uint64_t fs_statistics_amount(const struct fs_statistics *statistics, enum fs_amount amount)
 {
-        uint64_t bytes = 0;
+        uint64_t sum = 0;
         for (size_t i = 0; i < N_SLOTS; i++)
-                bytes += atomic_load_explicit(
-                        &statistics->slots[i].bytes_replied, memory_order_relaxed);
-        return bytes;
+                sum += atomic_load_explicit(
+                        &statistics->slots[i].amounts[amount], memory_order_relaxed);
+        return sum;
 }
 
 uint64_t fs_statistics_uptime(const struct fs_statistics *statistics)

@@ -47,8 +47,14 @@ void fs_statistics_end(struct fs_statistics *statistics, enum fs_request kind);
 uint64_t fs_statistics_defer(void);
 void fs_statistics_late(struct fs_statistics *statistics, enum fs_request kind, uint64_t arrived);
 
-/* File contents that go out in the answer to a read. Before the answer. */
-void fs_statistics_replied(struct fs_statistics *statistics, uint64_t bytes);
+enum fs_amount {
+        FS_BYTES_REPLIED, /* file contents in answers to reads */
+        FS_PLAIN_OPENS,   /* opens of plain files less their releases */
+        FS_OPENS_KILLED,  /* opens that ended with their process instead of with a file */
+        FS_N_AMOUNTS
+};
+/* Before the answer goes out. CHANGE may be negative. */
+void fs_statistics_add(struct fs_statistics *statistics, enum fs_amount amount, int64_t change);
 
 /* One kind's sums. COUNT includes those that are being served; LATENCIES, nanoseconds, do not. */
 struct fs_request_sums {
@@ -57,7 +63,7 @@ struct fs_request_sums {
 };
 void fs_statistics_sum(
         const struct fs_statistics *statistics, enum fs_request kind, struct fs_request_sums *ret);
-uint64_t fs_statistics_bytes_replied(const struct fs_statistics *statistics);
+uint64_t fs_statistics_amount(const struct fs_statistics *statistics, enum fs_amount amount);
 /* Since fs_statistics_new, nanoseconds. */
 uint64_t fs_statistics_uptime(const struct fs_statistics *statistics);
 

@@ -3,6 +3,7 @@
 
 #include "fs_portable.h"
 #include "fs_statistics.h"
+#include "fs_watch.h"
 
 #include "fmt_cleanup.h"
 #include "fmt_json.h"
@@ -12,6 +13,9 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/resource.h>
+
+/* Programs that are waited for, of which an answer tells. */
+#define MOST_WAITS 16
 
 /* Adds VALUE, which it takes, under KEY; without memory the answer lacks it. */
 static void put(json_t *object, const char *key, json_t *value)
@@ -114,7 +118,7 @@ static void describe_data(const struct fs *fs, json_t *status)
         json_t *bytes = json_object(), *cache = json_object(), *ahead = json_object();
         put_number(bytes, "read_from_image", counts.bytes_read);
         put_number(bytes, "decompressed", blocks->bytes_made);
-        put_number(bytes, "replied", fs_statistics_bytes_replied(fs->statistics));
+        put_number(bytes, "replied", fs_statistics_amount(fs->statistics, FS_BYTES_REPLIED));
         put_number(cache, "hits", blocks->hits);
         put_number(cache, "waits", blocks->waits);
         put_number(cache, "misses", blocks->misses);
@@ -123,6 +127,7 @@ static void describe_data(const struct fs *fs, json_t *status)
         put_number(cache, "failed", blocks->failures);
         put_number(cache, "evicted", blocks->evictions);
         put_number(cache, "bytes_held", blocks->bytes);
+        put_number(cache, "bytes_at_most", blocks->limit);
         put_number(ahead, "decompressed", blocks->ahead);
         put_number(ahead, "used", blocks->ahead_used);
         put_number(ahead, "evicted_unused", blocks->ahead_unused);
@@ -131,18 +136,113 @@ static void describe_data(const struct fs *fs, json_t *status)
         put(status, "read_ahead", ahead);
 }
 
-static char *render(const struct fs *fs, size_t *ret_size)
+/* A program that is waited for. */
+struct wait {
+        const char *path;
+        struct fs_program_opens opens;
+};
+
+/* The longest waits first; *N of them so far. The shortest goes where there is no room. */
+static void insert(struct wait *waits, unsigned *n, const struct wait *wait)
+{
+        unsigned at = *n;
+        while (at > 0 && waits[at - 1].opens.waits_since > wait->opens.waits_since)
+                at--;
+        if (at == MOST_WAITS)
+                return;
+        *n += *n < MOST_WAITS;
+        memmove(&waits[at + 1], &waits[at], (*n - at - 1) * sizeof *waits);
+        waits[at] = *wait;
+}
+
+static json_t *describe_waits(const struct wait *waits, unsigned n)
+{
+        json_t *list = json_array();
+        const uint64_t now = fs_watch_now();
+        for (unsigned i = 0; i < n; i++) {
+                json_t *wait = json_object();
+                _cleanup_free_ char *path = NULL;
+                if (asprintf(&path, "/%s", waits[i].path) < 0)
+                        path = NULL;
+                put(wait, "path", path != NULL ? clean_string(path) : NULL);
+                put_number(wait, "opens", waits[i].opens.waiting);
+                put_seconds(wait, "seconds", now - waits[i].opens.waits_since);
+                put(wait, "phase", json_string(waits[i].opens.queued ? "queued" : "compiling"));
+                json_array_append_new(list, wait);
+        }
+        return list;
+}
+
+static void describe_programs(const struct fs *fs, json_t *status)
+{
+        struct fs_program_opens sum = {0};
+        struct wait waits[MOST_WAITS];
+        unsigned n_waits = 0, n_waited_for = 0;
+        const size_t n = fs->portable != NULL ? fs_portable_count(fs->portable) : 0;
+        for (size_t i = 0; i < n; i++) {
+                struct fs_program *program = fs_portable_program(fs->portable, i);
+                struct wait wait = {.path = fs_program_entry(program)->path};
+                fs_program_opens(program, &wait.opens);
+                sum.native += wait.opens.native;
+                sum.baseline += wait.opens.baseline;
+                sum.waiting += wait.opens.waiting;
+                n_waited_for += wait.opens.waiting > 0;
+                if (wait.opens.waiting > 0)
+                        insert(waits, &n_waits, &wait);
+        }
+        json_t *files = json_object();
+        /* Where nothing is compiled the kernel opens files without asking. Opens and releases that
+         * come and go while they are added up may seem less than none. */
+        const int64_t plain = (int64_t)fs_statistics_amount(fs->statistics, FS_PLAIN_OPENS);
+        put(files, "plain",
+                fs->skips_open ? json_null() : json_integer(plain > 0 ? (json_int_t)plain : 0));
+        put_number(files, "native", sum.native);
+        put_number(files, "baseline", sum.baseline);
+        put_number(files, "waiting", sum.waiting);
+        put(status, "open_files", files);
+        put_number(status, "opens_killed", fs_statistics_amount(fs->statistics, FS_OPENS_KILLED));
+        put_number(status, "programs", n);
+        put_number(status, "programs_waited_for", n_waited_for);
+        put(status, "waits", describe_waits(waits, n_waits));
+}
+
+static void describe_passthrough(const struct fs *fs, json_t *status)
+{
+        const char *why_not = fs->portable != NULL ? fs_portable_no_passthrough(fs->portable)
+                                                   : "nothing in the image is compiled";
+        json_t *passthrough = json_object();
+        put(passthrough, "active", json_boolean(why_not == NULL));
+        if (why_not != NULL)
+                put(passthrough, "reason", json_string(why_not));
+        put(status, "passthrough", passthrough);
+}
+
+/* In as many bytes as fit into an answer: paths in an image can be long. NULL without memory. */
+static char *dump(json_t *status, size_t most, size_t *ret_size)
+{
+        json_t *waits = json_object_get(status, "waits");
+        for (;;) {
+                char *text = json_dumps(status, JSON_COMPACT | JSON_REAL_PRECISION(15));
+                *ret_size = text != NULL ? strlen(text) : 0;
+                if (text == NULL || *ret_size <= most || json_array_size(waits) == 0)
+                        return text;
+                free(text);
+                json_array_remove(waits, json_array_size(waits) - 1);
+        }
+}
+
+static char *render(const struct fs *fs, size_t most, size_t *ret_size)
 {
         _cleanup_(fmt_json_decrefp) json_t *status = json_object();
         put(status, "version", json_string(XAASFS_VERSION));
         put(status, "image", describe_image(fs));
         put_seconds(status, "uptime_seconds", fs_statistics_uptime(fs->statistics));
         put(status, "process", describe_process());
+        describe_passthrough(fs, status);
+        describe_programs(fs, status);
         put(status, "requests", describe_requests(fs->statistics));
         describe_data(fs, status);
-        char *text = json_dumps(status, JSON_COMPACT | JSON_REAL_PRECISION(15));
-        *ret_size = text != NULL ? strlen(text) : 0;
-        return text;
+        return dump(status, most, ret_size);
 }
 
 void fs_ioctl(fuse_req_t req, fuse_ino_t inode, unsigned command, void *argument,
@@ -155,7 +255,7 @@ void fs_ioctl(fuse_req_t req, fuse_ino_t inode, unsigned command, void *argument
                 return;
         }
         size_t size;
-        _cleanup_free_ char *text = render(fs, &size);
+        _cleanup_free_ char *text = render(fs, out_size, &size);
         if (text == NULL)
                 fuse_reply_err(req, ENOMEM);
         else if (size > out_size)

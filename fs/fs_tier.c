@@ -19,6 +19,8 @@
 /* linux/fuse.h, since 6.9: FUSE_DEV_IOC_BACKING_CLOSE. */
 #define BACKING_CLOSE _IOW(229, 2, uint32_t)
 
+const char fs_passthrough_untried[] = "no compiled program has been opened yet";
+
 static bool same_contents(const struct fs_contents *a, const struct fs_contents *b)
 {
         return a->tier == b->tier && a->device == b->device && a->inode == b->inode &&
@@ -53,18 +55,24 @@ int fs_tier_load(struct fs_program *program)
 static int open_passthrough(struct fs_program *program, int fd, fuse_req_t req)
 {
         struct fs_programs *shared = program->shared;
-        if (!atomic_load(&shared->passthrough))
+        const char *why_not = atomic_load(&shared->no_passthrough);
+        if (why_not != NULL && why_not != fs_passthrough_untried)
                 return 0;
         int id = fuse_passthrough_open(req, fd);
-        if (id > 0)
+        if (id > 0) {
+                if (why_not != NULL)
+                        atomic_compare_exchange_strong(&shared->no_passthrough, &why_not, NULL);
                 return id;
-        /* Without privileges, or with the cache on an overlay: true for every file. */
-        if (atomic_exchange(&shared->passthrough, false))
+        }
+        /* True for every file. */
+        const char *reason = geteuid() != 0 || errno == EPERM
+                                     ? "that needs root on the host"
+                                     : "the cache's file system does not allow it (an overlay?)";
+        why_not = atomic_exchange(&shared->no_passthrough, reason);
+        if (why_not == NULL || why_not == fs_passthrough_untried)
                 fmt_info("compiled programs are served through the page cache, not by passthrough: "
                          "%s",
-                        geteuid() != 0 || errno == EPERM
-                                ? "that needs root on the host"
-                                : "the cache's file system does not allow it (an overlay?)");
+                        reason);
         return 0;
 }
 

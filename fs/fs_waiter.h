@@ -18,6 +18,7 @@ struct fs_waiter {
         struct fs_program *program;
         fuse_req_t req;
         struct fuse_file_info fi;
+        uint64_t arrived; /* fs_watch_now */
         bool parked;      /* on the program's list */
         bool interrupted; /* some signal came; the kernel will not tell of another */
 };

@@ -304,6 +304,15 @@ int jit_session_peek(struct jit_session *session, const struct jit_program *prog
         return r == -ENOENT ? jit_program_peek(session, program, ret_fd) : r;
 }
 
+bool jit_session_is_queued(struct jit_session *session, const struct jit_program *program)
+{
+        pthread_mutex_lock(&session->lock);
+        const struct jit_job *job = find_job(session, &program->keys[0]);
+        const bool is_queued = job && !job->started;
+        pthread_mutex_unlock(&session->lock);
+        return is_queued;
+}
+
 enum jit_state jit_session_state(
         struct jit_session *session, const struct jit_program *program, char **ret_reason)
 {

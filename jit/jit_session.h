@@ -90,5 +90,7 @@ int jit_session_request(struct jit_session *session, const struct jit_program *p
 enum jit_state { JIT_IDLE, JIT_RUNNING, JIT_FAILED };
 enum jit_state jit_session_state(struct jit_session *session, const struct jit_program *program,
         char **ret_reason);
+/* Of those that run or wait: whether its job has not begun, for want of a free worker. */
+bool jit_session_is_queued(struct jit_session *session, const struct jit_program *program);
 
 #endif

@@ -3,6 +3,7 @@
 #include "cache_store.h"
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
+#include "fmt_size.h"
 #include "fmt_suggest.h"
 #include "tool_commands.h"
 #include "tool_options.h"
@@ -71,7 +72,7 @@ static int print_stats_json(const struct request *request, const struct cache_st
 
 static int show_stats(const struct request *request)
 {
-        char bytes[TOOL_SIZE_TEXT], more[TOOL_SIZE_TEXT];
+        char bytes[FMT_SIZE_TEXT], more[FMT_SIZE_TEXT];
         struct cache_stats stats;
         int r = cache_stats(request->cache, &stats);
 
@@ -82,12 +83,12 @@ static int show_stats(const struct request *request)
         printf("%-16s %s%s\n", "cache", cache_directory(request->cache),
                 cache_is_read_only(request->cache) ? " (read-only)" : "");
         printf("%-16s %" PRIu64 " (%s)\n", "programs", stats.objects,
-                tool_size_text(stats.object_bytes, bytes));
+                fmt_size_text(stats.object_bytes, bytes));
         printf("%-16s %" PRIu64 " (%s)\n", "module results", stats.module_results,
-                tool_size_text(stats.module_bytes, bytes));
+                fmt_size_text(stats.module_bytes, bytes));
         printf("%-16s %s of %s\n", "on disk",
-                tool_size_text(stats.object_bytes + stats.module_bytes, bytes),
-                tool_size_text(stats.limit, more));
+                fmt_size_text(stats.object_bytes + stats.module_bytes, bytes),
+                fmt_size_text(stats.limit, more));
         for (int i = 0; i < CACHE_N_COUNTERS; i++) {
                 char name[32];
                 snprintf(name, sizeof(name), "%s", cache_counter_name(i));
@@ -95,7 +96,7 @@ static int show_stats(const struct request *request)
                         if (*c == '_')
                                 *c = ' ';
                 if (i == CACHE_BYTES_PUBLISHED)
-                        printf("%-16s %s\n", name, tool_size_text(stats.counters[i], bytes));
+                        printf("%-16s %s\n", name, fmt_size_text(stats.counters[i], bytes));
                 else
                         printf("%-16s %" PRIu64 "\n", name, stats.counters[i]);
         }
@@ -132,11 +133,11 @@ static int verify(const struct request *request)
 
 static int freed(const struct request *request, uint64_t bytes)
 {
-        char text[TOOL_SIZE_TEXT];
+        char text[FMT_SIZE_TEXT];
 
         if (request->json)
                 return print_json(json_pack("{s:I}", "freed", (json_int_t)bytes));
-        printf("%s freed\n", tool_size_text(bytes, text));
+        printf("%s freed\n", fmt_size_text(bytes, text));
         return 0;
 }
 
@@ -151,12 +152,12 @@ static int collect(const struct request *request)
 /* Opening it with a limit has set that one already. */
 static int limit(const struct request *request)
 {
-        char text[TOOL_SIZE_TEXT];
+        char text[FMT_SIZE_TEXT];
         uint64_t bytes = cache_limit(request->cache);
 
         if (request->json)
                 return print_json(json_pack("{s:I}", "limit", (json_int_t)bytes));
-        printf("the cache may hold %s\n", tool_size_text(bytes, text));
+        printf("the cache may hold %s\n", fmt_size_text(bytes, text));
         return 0;
 }
 

@@ -11,5 +11,6 @@ int tool_inspect(int argc, char **argv);
 int tool_prewarm(int argc, char **argv);
 int tool_cache(int argc, char **argv);
 int tool_host(int argc, char **argv);
+int tool_status(int argc, char **argv);
 
 #endif

@@ -190,21 +190,3 @@ int tool_parse_size(const char *text, uint64_t *ret_bytes)
         *ret_bytes = value << shift;
         return 0;
 }
-
-const char *tool_size_text(uint64_t bytes, char ret_text[TOOL_SIZE_TEXT])
-{
-        static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-        double value = (double)bytes / 1024;
-        size_t unit = 0;
-
-        if (bytes < 1024) {
-                snprintf(ret_text, TOOL_SIZE_TEXT, "%u B", (unsigned)bytes);
-                return ret_text;
-        }
-        while (value >= 1023.95 && unit < 5) {
-                value /= 1024;
-                unit++;
-        }
-        snprintf(ret_text, TOOL_SIZE_TEXT, "%.1f %s", value, units[unit]);
-        return ret_text;
-}

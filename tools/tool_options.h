@@ -49,8 +49,4 @@ int tool_parse_size(const char *text, uint64_t *ret_bytes);
 /* A decimal number from LEAST to MOST. 0, or -EINVAL / -ERANGE. */
 int tool_parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret);
 
-/* "1.5 GiB". Room for 16 bytes. */
-#define TOOL_SIZE_TEXT 16
-const char *tool_size_text(uint64_t bytes, char ret_text[TOOL_SIZE_TEXT]);
-
 #endif

@@ -41,7 +41,7 @@ static struct {
 static atomic_size_t next_file;
 static atomic_ullong bytes_read;
 
-static void die(const char *what, const char *path)
+static __attribute__((noreturn)) void die(const char *what, const char *path)
 {
         fprintf(stderr, "bench-readers: %s '%s': %s\n", what, path, strerror(errno));
         exit(1);

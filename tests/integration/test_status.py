@@ -4,15 +4,27 @@
 import json
 import mmap
 import os
+import pathlib
 import random
+import subprocess
+import time
 
 import harness
+from harness.programs import HeldCompile, programs
 
 BLOCK = 131072
+NOBODY = 65534
 
 
 def status(t, path):
     return json.loads(t.run([harness.binary("xaasfs"), "--stats", "--json", path]).stdout)
+
+
+def wait_until(t, condition, what):
+    deadline = time.monotonic() + 100
+    while not condition():
+        t.true(time.monotonic() < deadline, f"{what} did not happen")
+        time.sleep(0.02)
 
 
 def compressible(size, seed):
@@ -67,6 +79,139 @@ def test_a_small_cache_decompresses_again(t):
     t.equal((first["decompressed"], first["decompressed_again"], first["evicted"]), (40, 20, 32))
     t.equal((first["hits"], first["misses"], first["bytes_held"]), (0, 40, 8 * BLOCK))
     t.equal((second["hits"], second["decompressed"]), (1, 40))
+
+
+def test_every_request_is_counted_once(t):
+    image = t.squashfs({"d/a": b"a" * 10000, "d/link": "a", "e": b"e"})
+    with t.mount(image) as mnt:
+        before = status(t, mnt)["requests"]
+        os.stat(mnt / "e")
+        os.readlink(mnt / "d/link")
+        os.statvfs(mnt)
+        read_directly(mnt / "d/a", 0)
+        for name in ("none", "nothing", "none"):
+            t.true(not (mnt / name).exists(), "it exists")
+        after = status(t, mnt)["requests"]
+    made = {kind: after[kind]["count"] - before[kind]["count"] for kind in after}
+    # A name that is not there is remembered like one that is; the root is known from the first.
+    t.equal({kind: made[kind] for kind in ("lookup", "readlink", "statfs", "open", "read", "ioctl",
+                                           "readdir", "readdirplus")},
+            {"lookup": 6, "readlink": 1, "statfs": 1, "open": 1, "read": 1, "ioctl": 1,
+             "readdir": 0, "readdirplus": 0})
+    for kind, request in after.items():
+        t.true(request["p50_ns"] <= request["p90_ns"] <= request["p99_ns"] <= request["max_ns"],
+               f"percentiles of {kind}: {request}")
+        t.equal(request["max_ns"] > 0, request["count"] > (kind == "ioctl"), f"{kind} was timed")
+
+
+def test_open_files_by_tier(t):
+    mount = t.mount(programs().image, options=[f"cache={t.cache}"])
+    first = status(t, mount.path)
+    t.true(first["programs"] > 0, "no programs")
+    t.contains(first["passthrough"]["reason"], "no compiled program has been opened yet")
+    hello = t.start([mount.path / "usr/bin/hello", "wait"], stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE)
+    hello.stdout.readline()
+    with open(mount.path / "etc/ordinary", "rb"):
+        seen = status(t, mount.path)
+        passes = seen["passthrough"]["active"]
+        t.equal(passes, "not by passthrough" not in mount.log, "passthrough")
+        # The program and its library, of which passthrough maps the backing file itself; loader
+        # and C library are the host's.
+        t.equal(seen["open_files"],
+                {"plain": 1, "native": 1 if passes else 2, "baseline": 0, "waiting": 0})
+    hello.communicate(b"\n", timeout=60)
+    wait_until(t, lambda: set(status(t, mount.path)["open_files"].values()) == {0}, "closing")
+    mount.stop()
+
+
+def test_waiting_opens_are_shown_and_timed(t):
+    mount = t.mount(programs().image, options=[f"cache={t.cache}"])
+    slow = mount.path / "usr/bin/slow"
+    openers = [t.start(["cat", slow], stdout=subprocess.DEVNULL) for _ in range(3)]
+    held = HeldCompile(mount.pid)
+    wait_until(t, lambda: status(t, mount.path)["open_files"]["waiting"] == 3, "waiting")
+    openers[0].kill()
+    openers[0].wait(60)
+    seen = status(t, mount.path)
+    t.equal((seen["open_files"]["waiting"], seen["opens_killed"]), (2, 1))
+    t.equal(seen["requests"]["open"]["count"], 3, "opens that arrived")
+    (wait,) = seen["waits"]
+    t.equal((wait["path"], wait["opens"], wait["phase"]), ("/usr/bin/slow", 2, "compiling"))
+    t.contains(t.run([harness.binary("xaas"), "status", slow]).stdout, "/usr/bin/slow: 2 for ")
+    wait_until(t, lambda: status(t, mount.path)["waits"][0]["seconds"] > 0.3, "time passing")
+    held.release()
+    for opener in openers[1:]:
+        t.equal(opener.wait(100), 0)
+    after = status(t, mount.path)
+    t.equal((after["waits"], after["open_files"]["waiting"]), ([], 0))
+    # From its arrival to its answer, not to its being parked.
+    t.true(after["requests"]["open"]["max_ns"] > 0.3e9, after["requests"]["open"])
+    mount.stop()
+
+
+def test_baselines_and_what_is_read_of_programs(t):
+    mount = t.mount(programs().image, options=[f"cache={t.cache}", "patience=0"])
+    slow = mount.path / "usr/bin/slow"
+    with open(slow, "rb") as file:
+        size = len(file.read())
+        seen = status(t, mount.path)
+    t.equal(seen["open_files"]["baseline"], 1, "open baselines")
+    t.equal(seen["bytes"]["replied"], size, "bytes replied")
+    mount.stop()
+
+
+def test_any_folder_of_the_mount_answers(t):
+    harness.need_root()
+    image = t.squashfs({"d/a": b"a"})
+    other = t.scratch / "other"
+    other.mkdir()
+    with t.mount(image) as mnt:
+        for path in (mnt, mnt / "d", mnt / "d/a", f"{mnt}/d/"):
+            t.equal(status(t, path)["image"]["path"], str(image))
+        done = t.run(["unshare", "-m", "sh", "-c",
+                      f"mount --bind {mnt}/d {other} && {harness.binary('xaas')} status {other}"])
+        t.contains(done.stdout, str(image))
+        t.contains(done.stdout, "nothing in the image is compiled")
+
+
+def as_nobody(t, command):
+    for folder in (t.scratch, *t.scratch.parents):
+        if folder == pathlib.Path("/tmp"):
+            break
+        folder.chmod(0o755)
+    return t.run(["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", *command],
+                 expect=None)
+
+
+def test_who_may_look_may_ask(t):
+    harness.need_root()
+    image = t.squashfs({"a": b"a"})
+    xaas = harness.binary_for_anyone(t, "xaas")
+    with t.mount(image) as mnt:
+        done = as_nobody(t, [xaas, "status", mnt])
+        t.equal(done.returncode, 1)
+        t.contains(done.stderr, "-o allow_other")
+    with t.mount(image, options=["allow_other"]) as mnt:
+        done = as_nobody(t, [xaas, "status", mnt])
+        t.equal(done.returncode, 0, done.stderr)
+        t.contains(done.stdout, str(image))
+
+
+def test_what_is_no_mount_is_refused(t):
+    image = t.squashfs({"a": b"a"})
+    mount = t.mount(image)
+    mount.kill()
+    for path, words in [(mount.path, "the mount is dead"), (t.scratch, "no xaasfs is mounted there"),
+                        (t.scratch / "none", "No such file"), ("/proc", "no xaasfs is mounted")]:
+        for command in ([harness.binary("xaas"), "status"], [harness.binary("xaasfs"), "--stats"]):
+            done = t.run([*command, path], expect=None)
+            t.equal((done.returncode, done.stdout), (1, ""), f"{command} {path}")
+            t.contains(done.stderr, words)
+            t.contains(done.stderr, str(path))
+            t.equal(len(done.stderr.splitlines()), 1, "lines")
+    for wrong in (["--stats"], ["--json", mount.path], ["--stats", "a", "b"]):
+        t.equal(t.run([harness.binary("xaasfs"), *wrong], expect=None).returncode, 2, wrong)
 
 
 harness.main()

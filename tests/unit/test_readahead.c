@@ -15,7 +15,7 @@
 #define STORED 1000
 #define N_BLOCKS 1000
 #define N_FRAGMENTS 24
-#define WINDOW (2097152 / BLOCK_SIZE)
+#define WINDOW 16
 
 /* Files' blocks with a fragment after every 40th; in the index the fragments come behind. */
 static struct fmt_index_block blocks[N_BLOCKS], fragments[N_FRAGMENTS];
@@ -99,7 +99,7 @@ static struct fmt_readahead *start(struct record *record)
         struct fmt_readahead *readahead;
         memset(record, 0, sizeof *record);
         pthread_mutex_init(&record->lock, NULL);
-        REQUIRE(fmt_readahead_new(&fake_index, 3, &work, &readahead) == 0);
+        REQUIRE(fmt_readahead_new(&fake_index, WINDOW, 3, &work, &readahead) == 0);
         for (unsigned i = 0; i < 60000 && count(record) == 0; i++) {
                 fmt_readahead_note(readahead, in_image[900]);
                 fmt_readahead_note(readahead, in_image[901]);
@@ -143,6 +143,24 @@ static void test_two_readers_at_once(void)
         wait_for(&record, readahead, 149, 149 + WINDOW / 2);
         wait_for(&record, readahead, 649, 649 + WINDOW / 2);
         CHECK(!is_made(&record, 99) && !is_made(&record, 150 + WINDOW));
+        fmt_readahead_free(readahead);
+}
+
+/* Readers that share a stretch, some a little behind the others: what the first one's stream has
+ * made is not made again for them. */
+static void test_a_reader_a_little_behind(void)
+{
+        struct record record;
+        struct fmt_readahead *readahead = start(&record);
+        for (uint32_t i = 100; i < 130; i++)
+                fmt_readahead_note(readahead, in_image[i]);
+        wait_for(&record, readahead, 129, 129 + WINDOW / 2);
+        usleep(20000);
+        const unsigned before = count(&record);
+        for (uint32_t i = 120; i < 129; i++)
+                fmt_readahead_note(readahead, in_image[i]);
+        usleep(20000);
+        CHECK(count(&record) == before);
         fmt_readahead_free(readahead);
 }
 
@@ -223,6 +241,7 @@ int main(void)
         fill_index();
         test_sequence_is_followed();
         test_two_readers_at_once();
+        test_a_reader_a_little_behind();
         test_random_reads_make_nothing();
         test_stored_blocks_are_not_made();
         test_the_end_of_the_image();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Descriptions as text for people. */
+#include "fmt_size.h"
 #include "inspect_parts.h"
-#include "tool_options.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,13 +56,13 @@ static void print_list(const char *label, const json_t *list)
 
 static void print_module(const json_t *module)
 {
-        char size[TOOL_SIZE_TEXT], stored[TOOL_SIZE_TEXT];
+        char size[FMT_SIZE_TEXT], stored[FMT_SIZE_TEXT];
         const char *name = text(module, "name");
 
         printf("      %-28s %10s", name ? name : "(no name)",
-                tool_size_text(number(module, "size"), size));
+                fmt_size_text(number(module, "size"), size));
         if (json_object_get(module, "stored_size"))
-                printf(" %10s compressed", tool_size_text(number(module, "stored_size"), stored));
+                printf(" %10s compressed", fmt_size_text(number(module, "stored_size"), stored));
         if (text(module, "extras"))
                 printf("; functions ask for %s", text(module, "extras"));
         if (text(module, "required"))
@@ -80,15 +80,15 @@ static void print_module(const json_t *module)
 
 static void print_modules(const json_t *list)
 {
-        char size[TOOL_SIZE_TEXT], stored[TOOL_SIZE_TEXT];
+        char size[FMT_SIZE_TEXT], stored[FMT_SIZE_TEXT];
         size_t count = json_array_size(list);
         const json_t *module;
         size_t index;
 
         printf("    %zu module%s, %s", count, plural(count),
-                tool_size_text(sum(list, "size"), size));
+                fmt_size_text(sum(list, "size"), size));
         if (sum(list, "stored_size") > 0)
-                printf(", %s compressed", tool_size_text(sum(list, "stored_size"), stored));
+                printf(", %s compressed", fmt_size_text(sum(list, "stored_size"), stored));
         printf("\n");
         json_array_foreach (list, index, module) {
                 print_module(module);
@@ -145,9 +145,9 @@ void inspect_print_record(const json_t *object)
 
 static void print_elf(const json_t *elf)
 {
-        char size[TOOL_SIZE_TEXT];
+        char size[FMT_SIZE_TEXT];
 
-        printf("  %s, %s\n", text(elf, "type"), tool_size_text(number(elf, "size"), size));
+        printf("  %s, %s\n", text(elf, "type"), fmt_size_text(number(elf, "size"), size));
         if (json_object_get(elf, "machine"))
                 printf("  for another machine than x86-64 (ELF machine %u)\n",
                         (unsigned)number(elf, "machine"));
@@ -175,15 +175,15 @@ static void print_plain(const char *path, const json_t *object)
 
 static void print_fat(const char *path, const json_t *object)
 {
-        char record[TOOL_SIZE_TEXT], promised[TOOL_SIZE_TEXT];
+        char record[FMT_SIZE_TEXT], promised[FMT_SIZE_TEXT];
         bool portable = json_array_size(json_object_get(object, "variants")) > 0;
 
         printf("%s: %s, record of %s\n", path, portable ? "captured" : "captured, but stays native",
-                tool_size_text(number(object, "record_size"), record));
+                fmt_size_text(number(object, "record_size"), record));
         print_elf(json_object_get(object, "elf"));
         if (portable)
                 printf("  size in an image: %s on every host\n",
-                        tool_size_text(number(object, "promised_size"), promised));
+                        fmt_size_text(number(object, "promised_size"), promised));
         inspect_print_record(object);
 }
 
@@ -213,14 +213,14 @@ static void print_archive(const char *path, const json_t *object)
 
 static void print_program(const json_t *program)
 {
-        char size[TOOL_SIZE_TEXT];
+        char size[FMT_SIZE_TEXT];
         uint64_t modules = number(program, "modules");
         const json_t *native = json_object_get(program, "kept_native");
         const json_t *part;
         size_t index;
 
         printf("    %s: %s", text(program, "path"),
-                tool_size_text(number(program, "promised_size"), size));
+                fmt_size_text(number(program, "promised_size"), size));
         if (modules > 0)
                 printf(", %u module%s", (unsigned)modules, plural(modules));
         if (number(program, "variants") > 1)
@@ -237,7 +237,7 @@ static void print_image(const char *path, const json_t *object)
         const json_t *stored = json_object_get(object, "stored");
         const json_t *item;
         const char *kind;
-        char raw[TOOL_SIZE_TEXT], packed[TOOL_SIZE_TEXT];
+        char raw[FMT_SIZE_TEXT], packed[FMT_SIZE_TEXT];
         size_t index;
 
         if (json_array_size(programs) == 0) {
@@ -252,8 +252,8 @@ static void print_image(const char *path, const json_t *object)
                 if (number(item, "count") > 0)
                         printf("  %-16s %6u %10s, stored in %s\n", kind,
                                 (unsigned)number(item, "count"),
-                                tool_size_text(number(item, "size"), raw),
-                                tool_size_text(number(item, "stored_size"), packed));
+                                fmt_size_text(number(item, "size"), raw),
+                                fmt_size_text(number(item, "stored_size"), packed));
         }
         printf("  root: %s\n", text(object, "root"));
         print_list("  trusts:", json_object_get(object, "trusted"));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pack_report.h"
-#include "tool_options.h"
+
+#include "fmt_size.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -56,7 +57,7 @@ static void print_programs(const struct pack_programs *programs)
 
 static void print_modules(const struct pack_programs *programs, uint64_t bundle_size)
 {
-        char elfs[TOOL_SIZE_TEXT], bitcode[TOOL_SIZE_TEXT], stored[TOOL_SIZE_TEXT];
+        char elfs[FMT_SIZE_TEXT], bitcode[FMT_SIZE_TEXT], stored[FMT_SIZE_TEXT];
 
         if (programs->portable == 0)
                 return;
@@ -64,8 +65,8 @@ static void print_modules(const struct pack_programs *programs, uint64_t bundle_
                 programs->used_modules, programs->shared, plural(programs->shared));
         printf("  bitcode: %s for %s of generic ELF, stored in %s with everything else a link "
                "needs\n",
-                tool_size_text(programs->bitcode, bitcode),
-                tool_size_text(programs->elf_bytes, elfs), tool_size_text(bundle_size, stored));
+                fmt_size_text(programs->bitcode, bitcode),
+                fmt_size_text(programs->elf_bytes, elfs), fmt_size_text(bundle_size, stored));
 }
 
 static void print_native(const struct pack_programs *programs)
@@ -119,10 +120,10 @@ static void print_unoptimised(const struct pack_programs *programs)
 void pack_report_summary(const char *path, const struct pack_tree *tree,
         const struct pack_programs *programs, uint64_t bundle_size, uint64_t image_size)
 {
-        char before[TOOL_SIZE_TEXT], after[TOOL_SIZE_TEXT];
+        char before[FMT_SIZE_TEXT], after[FMT_SIZE_TEXT];
 
-        printf("%s: %s, from %zu files with %s\n", path, tool_size_text(image_size, after),
-                tree->n_names, tool_size_text(tree->data_size, before));
+        printf("%s: %s, from %zu files with %s\n", path, fmt_size_text(image_size, after),
+                tree->n_names, fmt_size_text(tree->data_size, before));
         print_programs(programs);
         print_modules(programs, bundle_size);
         print_native(programs);
