@@ -150,6 +150,37 @@ def test_waiting_opens_are_shown_and_timed(t):
     mount.stop()
 
 
+def test_an_answer_never_grows_too_large(t):
+    # All the same program, so that one compile that is held keeps everybody waiting.
+    slow = programs().root.inside("/usr/bin/slow").read_bytes()
+    for folder, shown in (("bin", 16), ("/".join("x" * 200 for _ in range(8)), None)):
+        root = t.scratch / f"root-{len(folder)}"
+        (root / folder).mkdir(parents=True)
+        paths = [f"{folder}/{number}" for number in range(18)]
+        for path in paths:
+            (root / path).write_bytes(slow)
+            (root / path).chmod(0o755)
+        image = t.scratch / f"{root.name}.sqfs"
+        t.run([harness.binary("xaas"), "pack", "--quiet", root, image])
+        mount = t.mount(image, options=[f"cache={t.scratch}/cache-{root.name}"])
+        openers = [t.start(["cat", mount.path / path], stdout=subprocess.DEVNULL) for path in paths]
+        held = HeldCompile(mount.pid)
+        wait_until(t, lambda: status(t, mount.path)["open_files"]["waiting"] == 18, "waiting")
+        seen = status(t, mount.path)
+        t.equal(seen["programs_waited_for"], 18, "programs that are waited for")
+        n = len(seen["waits"])
+        t.true(n == shown if shown else 0 < n < 16, f"{n} of them are shown")
+        t.true({wait["path"] for wait in seen["waits"]} <= {f"/{path}" for path in paths}, "paths")
+        waited = [wait["seconds"] for wait in seen["waits"]]
+        t.equal(waited, sorted(waited, reverse=True), "order")
+        t.contains(t.run([harness.binary("xaas"), "status", mount.path]).stdout,
+                   f"and for {18 - n} more\n")
+        held.release()
+        for opener in openers:
+            t.equal(opener.wait(100), 0)
+        mount.stop()
+
+
 def test_baselines_and_what_is_read_of_programs(t):
     mount = t.mount(programs().image, options=[f"cache={t.cache}", "patience=0"])
     slow = mount.path / "usr/bin/slow"
@@ -175,11 +206,35 @@ def test_any_folder_of_the_mount_answers(t):
         t.contains(done.stdout, "nothing in the image is compiled")
 
 
-def as_nobody(t, command):
+def let_others_in(t):
     for folder in (t.scratch, *t.scratch.parents):
         if folder == pathlib.Path("/tmp"):
             break
         folder.chmod(0o755)
+
+
+def test_in_a_user_namespace(t):
+    harness.need_root()
+    image = t.squashfs({"a": b"a"})
+    mnt = t.scratch / "mnt"
+    mnt.mkdir()
+    os.chown(mnt, NOBODY, NOBODY)
+    xaasfs = harness.binary_for_anyone(t, "xaasfs")
+    inner = f"{xaasfs} {image} {mnt} && {xaasfs} --stats {mnt} && umount {mnt}"
+    device = f"{t.scratch}/fuse"
+    let_others_in(t)
+    done = t.run(["unshare", "-m", "sh", "-c",
+                  f"mknod -m 666 {device} c 10 229 && mount --bind {device} /dev/fuse && "
+                  f"exec setpriv --reuid {NOBODY} --regid {NOBODY} "
+                  f"--clear-groups unshare -Urm sh -c '{inner}'"], expect=None)
+    if "unshare" in done.stderr and "not permitted" in done.stderr:
+        harness.skip("this kernel gives ordinary users no user namespaces")
+    t.equal(done.returncode, 0, done.stderr)
+    t.contains(done.stdout, str(image))
+
+
+def as_nobody(t, command):
+    let_others_in(t)
     return t.run(["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", *command],
                  expect=None)
 
