@@ -142,8 +142,8 @@ static bool evict(struct cache *cache, const struct cache_item *item)
 
         if (folder < 0)
                 return false;
-        gone = item->is_object ? evict_object(cache, folder, item)
-                               : unlinkat(folder, item->name, 0) == 0;
+        gone = item->kind == CACHE_OBJECT ? evict_object(cache, folder, item)
+                                          : unlinkat(folder, item->name, 0) == 0;
         if (gone)
                 cache_count(cache, CACHE_EVICTIONS, 1);
         return gone;
@@ -278,6 +278,8 @@ int cache_clear(struct cache *cache, bool reset_counters, uint64_t *ret_freed)
                 r = cache_each_name(cache->objects_fd, clear_shelf, NULL);
         if (r == 0)
                 r = cache_each_name(cache->modules_fd, clear_scope, NULL);
+        if (r == 0)
+                r = cache_each_name(cache->indexes_fd, visit_file, NULL);
         if (r == 0) {
                 cache_usage_set(cache, 0);
                 remove_leftovers(cache);

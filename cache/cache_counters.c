@@ -37,6 +37,8 @@ static const char *const names[CACHE_N_COUNTERS] = {
         [CACHE_BYTES_PUBLISHED] = "bytes_published",
         [CACHE_EVICTIONS] = "evictions",
         [CACHE_DAMAGED] = "damaged",
+        [CACHE_INDEX_HITS] = "index_hits",
+        [CACHE_INDEX_MISSES] = "index_misses",
 };
 
 const char *cache_counter_name(enum cache_counter counter)

@@ -23,6 +23,7 @@ struct walk {
         char *rest;       /* what has yet to be walked */
         int fd;           /* where we are */
         bool create;
+        enum fmt_log_level complaints;
         unsigned links;
 };
 
@@ -58,14 +59,16 @@ static int check_component(const struct walk *walk, const struct stat *st, const
         bool last = walk->rest[strspn(walk->rest, "/")] == '\0';
 
         if (!owner_is_trusted(st->st_uid)) {
-                fmt_error("cannot use the cache folder %s: %s belongs to user %u, who could change "
-                          "what is in it; choose a folder below your own",
+                fmt_log(walk->complaints,
+                        "cannot use the cache folder %s: %s belongs to user %u, who could change "
+                        "what is in it; choose a folder below your own",
                         walk->path, name, (unsigned)st->st_uid);
                 return -EPERM;
         }
         if (S_ISDIR(st->st_mode) && (st->st_mode & 0022) && (last || !(st->st_mode & S_ISVTX))) {
-                fmt_error("cannot use the cache folder %s: others may write to %s (mode %04o); "
-                          "`chmod go-w` it, or choose another folder",
+                fmt_log(walk->complaints,
+                        "cannot use the cache folder %s: others may write to %s (mode %04o); "
+                        "`chmod go-w` it, or choose another folder",
                         walk->path, name, (unsigned)(st->st_mode & 07777));
                 return -EPERM;
         }
@@ -177,9 +180,10 @@ static int walk_to_the_end(struct walk *walk)
         return r;
 }
 
-int cache_folder_open(const char *path, bool create, int *ret_fd)
+int cache_folder_open(const char *path, bool create, enum fmt_log_level complaints, int *ret_fd)
 {
-        _cleanup_(walk_done) struct walk walk = {.path = path, .fd = -1, .create = create};
+        _cleanup_(walk_done) struct walk walk = {
+                .path = path, .fd = -1, .create = create, .complaints = complaints};
         int r = walk_to_the_end(&walk);
 
         if (r == 0) {
@@ -187,7 +191,7 @@ int cache_folder_open(const char *path, bool create, int *ret_fd)
                 r = *ret_fd < 0 ? -errno : 0;
         }
         if (r < 0 && r != -EPERM)
-                fmt_error("cannot open the cache folder %s: %s; choose another one", path,
+                fmt_log(complaints, "cannot open the cache folder %s: %s; choose another one", path,
                         strerror(-r));
         return r;
 }

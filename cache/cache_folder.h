@@ -4,14 +4,16 @@
 #ifndef CACHE_FOLDER_H
 #define CACHE_FOLDER_H
 
+#include "fmt_log.h"
+
 #include <stdbool.h>
 #include <sys/types.h>
 
 /* Opens the folder PATH, walking it component by component: each (symbolic links included) must
  * belong to root or to us, and each folder be writable by nobody else; a sticky one such as /tmp
- * may stand above, not at the end. Makes what is missing (0700) if CREATE. Prints what is wrong
- * through fmt_error. -EPERM: a component could be written by others. */
-int cache_folder_open(const char *path, bool create, int *ret_fd);
+ * may stand above, not at the end. Makes what is missing (0700) if CREATE. Says what is wrong, as
+ * COMPLAINTS. -EPERM: a component could be written by others. */
+int cache_folder_open(const char *path, bool create, enum fmt_log_level complaints, int *ret_fd);
 
 /* Opens the folder NAME in PARENT, making it with MODE if CREATE. Never follows a link. */
 int cache_folder_sub(int parent, const char *name, bool create, mode_t mode, int *ret_fd);

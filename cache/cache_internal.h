@@ -42,6 +42,7 @@ struct cache {
         int locks_fd;
         int modules_fd;
         int jobs_fd;
+        int indexes_fd;
 
         pthread_mutex_t counters_lock; /* for replacing the page; counting is atomic */
         int counters_fd;               /* -1: `page` is private memory */
@@ -126,10 +127,12 @@ void cache_keep_bounds(struct cache *cache, uint64_t bytes);
 
 /* ---- cache_walk.c: everything that takes space ---- */
 
+enum cache_kind { CACHE_OBJECT, CACHE_MODULE, CACHE_INDEX };
+
 struct cache_item {
-        char *folder; /* below DIR/v1: "objects/ab", "modules/SCOPE/entries" */
+        char *folder; /* below DIR/v1: "objects/ab", "modules/SCOPE/entries", "indexes" */
         char *name;
-        bool is_object;   /* else the result of a module */
+        enum cache_kind kind;
         bool is_complete; /* has its record, if it should have one */
         uint64_t bytes;   /* on disk, with its record */
         int64_t last_use; /* nanoseconds since the epoch */
@@ -141,7 +144,7 @@ struct cache_items {
         uint64_t bytes;
 };
 
-/* Lists all objects and module results. What disappears meanwhile is left out. */
+/* Lists all objects, module results and indexes. What disappears meanwhile is left out. */
 int cache_walk(struct cache *cache, struct cache_items *ret);
 void cache_items_done(struct cache_items *items);
 
@@ -152,6 +155,17 @@ int cache_each_name(
 
 /* The key that the object NAME on SHELF stands for. -EINVAL. */
 int cache_key_of(const char *shelf, const char *name, struct fmt_digest *ret);
+
+/* ---- cache_publish.c ---- */
+
+/* Gives a staged file, whose bytes beyond USED are a hole, the name NAME in FOLDER. -EEXIST. */
+int cache_give_name(
+        struct cache *cache, int staged_fd, uint64_t used, int folder, const char *name);
+
+/* ---- cache_index.c ---- */
+
+/* Checks all of one index. -EBADMSG after taking it out; *ret_why says why (static). */
+int cache_index_verify(struct cache *cache, const char *name, const char **ret_why);
 
 /* ---- cache_modules.c ---- */
 

@@ -11,7 +11,7 @@
 /* The staged file is no longer one that can be linked (its name was removed): give its bytes
  * to one that can. */
 static int copy_and_rename(
-        struct cache *cache, int staged_fd, uint64_t elf_size, int shelf, const char *name)
+        struct cache *cache, int staged_fd, uint64_t used, int folder, const char *name)
 {
         char temporary[CACHE_RANDOM_NAME_SIZE];
         _cleanup_close_ int fd = -1;
@@ -24,15 +24,14 @@ static int copy_and_rename(
                 0400 | (cache->share & 0044));
         if (fd < 0)
                 return -errno;
-        while (r == 0 && (uint64_t)from < elf_size) {
-                ssize_t n =
-                        copy_file_range(staged_fd, &from, fd, NULL, elf_size - (uint64_t)from, 0);
+        while (r == 0 && (uint64_t)from < used) {
+                ssize_t n = copy_file_range(staged_fd, &from, fd, NULL, used - (uint64_t)from, 0);
                 if (n <= 0 && !(n < 0 && errno == EINTR))
                         r = n < 0 ? -errno : -EIO;
         }
         if (r == 0 && (fstat(staged_fd, &st) < 0 || ftruncate(fd, st.st_size) < 0 || fsync(fd) < 0))
                 r = -errno;
-        if (r == 0 && linkat(cache->jobs_fd, temporary, shelf, name, 0) < 0)
+        if (r == 0 && linkat(cache->jobs_fd, temporary, folder, name, 0) < 0)
                 r = -errno;
         unlinkat(cache->jobs_fd, temporary, 0);
         return r;
@@ -40,21 +39,20 @@ static int copy_and_rename(
 
 /* AT_EMPTY_PATH needs no /proc but, on kernels before 6.10, CAP_DAC_READ_SEARCH; the way
  * through /proc needs nothing else. */
-static int give_name(
-        struct cache *cache, int staged_fd, uint64_t elf_size, int shelf, const char *name)
+int cache_give_name(struct cache *cache, int staged_fd, uint64_t used, int folder, const char *name)
 {
         char path[64];
 
-        if (linkat(staged_fd, "", shelf, name, AT_EMPTY_PATH) == 0)
+        if (linkat(staged_fd, "", folder, name, AT_EMPTY_PATH) == 0)
                 return 0;
         if (errno == EEXIST || errno == ENOSPC || errno == EDQUOT)
                 return -errno;
         snprintf(path, sizeof(path), "/proc/self/fd/%d", staged_fd);
-        if (linkat(AT_FDCWD, path, shelf, name, AT_SYMLINK_FOLLOW) == 0)
+        if (linkat(AT_FDCWD, path, folder, name, AT_SYMLINK_FOLLOW) == 0)
                 return 0;
         if (errno == EEXIST || errno == ENOSPC || errno == EDQUOT)
                 return -errno;
-        return copy_and_rename(cache, staged_fd, elf_size, shelf, name);
+        return copy_and_rename(cache, staged_fd, used, folder, name);
 }
 
 static int prepare(int staged_fd, struct cache_meta *meta, struct stat *ret_st)
@@ -102,7 +100,7 @@ static int publish(struct cache *cache, const struct fmt_digest *key, int staged
         r = cache_meta_write(cache, shelf, names.meta, meta);
         if (r < 0)
                 return r;
-        r = give_name(cache, staged_fd, meta->elf_size, shelf, names.object);
+        r = cache_give_name(cache, staged_fd, meta->elf_size, shelf, names.object);
         if (r == -EEXIST)
                 return 0;
         if (r < 0) {

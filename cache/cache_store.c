@@ -30,7 +30,7 @@ static int from_environment(const char *variable, const char *below, char **ret)
         return 1;
 }
 
-static int default_directory(char **ret)
+static int default_directory(enum fmt_log_level complaints, char **ret)
 {
         int r = from_environment("XAASFS_CACHE", "", ret);
 
@@ -44,8 +44,9 @@ static int default_directory(char **ret)
                 *ret = strdup("/var/cache/xaasfs");
                 return *ret ? 0 : -ENOMEM;
         }
-        fmt_error("there is no place for the cache: neither XAASFS_CACHE, XDG_CACHE_HOME nor HOME "
-                  "is an absolute path; set one of them, or name a folder");
+        fmt_log(complaints,
+                "there is no place for the cache: neither XAASFS_CACHE, XDG_CACHE_HOME nor HOME is "
+                "an absolute path; set one of them, or name a folder");
         return -ENOENT;
 }
 
@@ -82,6 +83,10 @@ static int open_folders(struct cache *cache, int directory)
         for (size_t i = 0; r == 0 && i < sizeof(folders) / sizeof(folders[0]); i++)
                 r = cache_folder_sub(
                         cache->root_fd, folders[i].name, !cache->read_only, mode, folders[i].fd);
+        /* What has no place for indexes (a full disk, say) still has programs. */
+        if (r == 0)
+                cache_folder_sub(
+                        cache->root_fd, "indexes", !cache->read_only, mode, &cache->indexes_fd);
         /* A read-only cache may be empty, or not show us what it does not want read. */
         return cache->read_only && (r == -ENOENT || r == -EACCES) ? 0 : r;
 }
@@ -120,13 +125,13 @@ static void settle_limit(struct cache *cache)
                 remember_limit(cache);
 }
 
-static int open_cache(struct cache *cache)
+static int open_cache(struct cache *cache, enum fmt_log_level complaints)
 {
         _cleanup_close_ int directory = -1;
         struct stat st;
         int r;
 
-        r = cache_folder_open(cache->directory, !cache->read_only, &directory);
+        r = cache_folder_open(cache->directory, !cache->read_only, complaints, &directory);
         if (r < 0)
                 return r;
         if (fstat(directory, &st) < 0)
@@ -145,7 +150,7 @@ static int open_cache(struct cache *cache)
         if (r == 0)
                 r = cache_seen_new(&cache->seen);
         if (r < 0)
-                fmt_error("cannot use the cache folder %s: %s; choose another one",
+                fmt_log(complaints, "cannot use the cache folder %s: %s; choose another one",
                         cache->directory, strerror(-r));
         return r;
 }
@@ -157,7 +162,7 @@ int cache_open(const struct cache_options *options, struct cache **ret)
         int r = 0;
 
         if (!options->directory)
-                r = default_directory(&chosen);
+                r = default_directory(options->complaints, &chosen);
         if (r < 0)
                 return r;
         cache = calloc(1, sizeof(*cache));
@@ -170,11 +175,12 @@ int cache_open(const struct cache_options *options, struct cache **ret)
                 .locks_fd = -1,
                 .modules_fd = -1,
                 .jobs_fd = -1,
+                .indexes_fd = -1,
                 .counters_fd = -1};
         pthread_mutex_init(&cache->counters_lock, NULL);
         r = absolute(chosen ? chosen : options->directory, &cache->directory);
         if (r == 0)
-                r = open_cache(cache);
+                r = open_cache(cache, options->complaints);
         if (r < 0) {
                 cache_close(cache);
                 return r;
@@ -194,6 +200,7 @@ void cache_close(struct cache *cache)
         fmt_close_fd(&cache->locks_fd);
         fmt_close_fd(&cache->modules_fd);
         fmt_close_fd(&cache->jobs_fd);
+        fmt_close_fd(&cache->indexes_fd);
         pthread_mutex_destroy(&cache->counters_lock);
         free(cache->directory);
         free(cache);

@@ -8,6 +8,7 @@
  *     DIR/v1/locks/…                   kernel locks for compile-once; die with their holder
  *     DIR/v1/modules/SCOPE/…           results of single modules, see cache_modules.h
  *     DIR/v1/jobs/…                    scratch folders of running compiles
+ *     DIR/v1/indexes/…                 indexes of images, see cache_index.h
  *     DIR/v1/limit                     text: the bound on disk space in bytes, if one was ever
  * given DIR/v1/counters                  hits, misses, compiles, bytes: mapped, atomic
  *
@@ -20,6 +21,7 @@
 #define CACHE_STORE_H
 
 #include "fmt_digest.h"
+#include "fmt_log.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,10 +34,11 @@ struct cache_options {
         uint64_t limit; /* bytes on disk before eviction by last use, remembered in the cache for
                            everyone who says none; 0: what is remembered, or 10 GiB */
         bool read_only; /* never publish, never evict */
+        enum fmt_log_level complaints; /* what is wrong with the folder; FMT_LOG_ERROR by default */
 };
 
-/* Makes the folder (0700) if need be. A folder that we may not write to is used read-only. Prints
- * what is wrong with it through fmt_error. -EPERM: a component could be written by others.
+/* Makes the folder (0700) if need be. A folder that we may not write to is used read-only. Says
+ * what is wrong with it. -EPERM: a component could be written by others.
  * Thread-safe afterwards, as is everything below. */
 int cache_open(const struct cache_options *options, struct cache **ret);
 void cache_close(struct cache *cache);
@@ -108,7 +111,9 @@ enum cache_counter {
         CACHE_MODULE_MISSES, /* modules that were compiled */
         CACHE_BYTES_PUBLISHED,
         CACHE_EVICTIONS,
-        CACHE_DAMAGED, /* objects taken out because a check failed */
+        CACHE_DAMAGED,      /* objects taken out because a check failed */
+        CACHE_INDEX_HITS,   /* images whose index was mapped */
+        CACHE_INDEX_MISSES, /* images that had to be indexed */
         CACHE_N_COUNTERS,
 };
 void cache_count(struct cache *cache, enum cache_counter counter, uint64_t add);
@@ -120,6 +125,8 @@ struct cache_stats {
         uint64_t object_bytes; /* on disk */
         uint64_t module_results;
         uint64_t module_bytes;
+        uint64_t indexes;
+        uint64_t index_bytes;
         uint64_t limit;
 };
 int cache_stats(struct cache *cache, struct cache_stats *ret);
@@ -130,7 +137,8 @@ struct cache_verdict {
 };
 /* Told about each damaged object: WHAT it is (a path below DIR/v1, or the program) and why. */
 typedef void cache_report(void *context, const char *what, const char *why);
-/* Reads everything, objects and module results, and takes out what is damaged. REPORT may be NULL.
+/* Reads everything, objects, module results and indexes, and takes out what is damaged. REPORT may
+ * be NULL.
  */
 int cache_verify(
         struct cache *cache, cache_report *report, void *context, struct cache_verdict *ret);
@@ -139,7 +147,7 @@ int cache_verify(
  * processes left (locks, jobs, meta without object). */
 int cache_collect(struct cache *cache, uint64_t limit, uint64_t *ret_freed);
 
-/* Removes every object and module result (counters stay unless RESET). */
+/* Removes every object, module result and index (counters stay unless RESET). */
 int cache_clear(struct cache *cache, bool reset_counters, uint64_t *ret_freed);
 
 #endif

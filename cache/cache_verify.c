@@ -19,45 +19,59 @@ int cache_stats(struct cache *cache, struct cache_stats *ret)
                 ret->counters[counter] = cache_counter_read(cache, counter);
         for (size_t i = 0; i < items.count; i++) {
                 const struct cache_item *item = &items.list[i];
-                if (item->is_object) {
+                switch (item->kind) {
+                case CACHE_OBJECT:
                         ret->objects++;
                         ret->object_bytes += item->bytes;
-                } else {
+                        break;
+                case CACHE_MODULE:
                         ret->module_results++;
                         ret->module_bytes += item->bytes;
+                        break;
+                case CACHE_INDEX:
+                        ret->indexes++;
+                        ret->index_bytes += item->bytes;
+                        break;
                 }
         }
         return 0;
 }
 
 /* -EBADMSG: it was damaged. */
-static int verify_object(
-        struct cache *cache, const struct cache_item *item, cache_report *report, void *context)
+static int verify_object(struct cache *cache, const struct cache_item *item, const char **ret_why)
 {
         const char *shelf_name = strrchr(item->folder, '/') + 1;
         _cleanup_(cache_meta_done) struct cache_meta meta = {0};
         _cleanup_close_ int shelf = -1, fd = -1;
-        _cleanup_free_ char *what = NULL;
         struct stat st = {0};
         struct cache_names names;
         struct fmt_digest key;
-        const char *why;
         int r;
 
         if (cache_key_of(shelf_name, item->name, &key) < 0 ||
                 cache_open_shelf(cache, shelf_name, false, &shelf) < 0)
                 return 0;
         cache_names_of(&key, &names);
-        r = cache_check_object(shelf, &names, &fd, &meta, &st, &why);
+        r = cache_check_object(shelf, &names, &fd, &meta, &st, ret_why);
         if (r != -EBADMSG)
                 return r == -ENOENT ? 0 : r;
         cache_seen_remove(cache->seen, &key);
-        cache_take_out(cache, shelf, &names, &st, why);
-        if (asprintf(&what, "%s/%s", item->folder, item->name) < 0)
-                what = NULL;
-        if (report)
-                report(context, what ? what : item->name, why);
+        cache_take_out(cache, shelf, &names, &st, *ret_why);
         return r;
+}
+
+static int tell(const struct cache_item *item, const char *why, cache_report *report, void *context)
+{
+        _cleanup_free_ char *what = NULL;
+
+        if (!report)
+                return 0;
+        if (asprintf(&what, "%s/%s", item->folder, item->name) < 0) {
+                what = NULL;
+                return -ENOMEM;
+        }
+        report(context, what, why);
+        return 0;
 }
 
 int cache_verify(
@@ -68,13 +82,17 @@ int cache_verify(
         int r = cache_walk(cache, &items);
 
         for (size_t i = 0; r == 0 && i < items.count; i++) {
-                if (!items.list[i].is_object)
+                const struct cache_item *item = &items.list[i];
+                const char *why;
+                /* Those are on lists that say what they must be: below. */
+                if (item->kind == CACHE_MODULE)
                         continue;
-                r = verify_object(cache, &items.list[i], report, context);
+                r = item->kind == CACHE_INDEX ? cache_index_verify(cache, item->name, &why)
+                                              : verify_object(cache, item, &why);
                 verdict.checked++;
                 if (r == -EBADMSG) {
                         verdict.damaged++;
-                        r = 0;
+                        r = tell(item, why, report, context);
                 }
         }
         if (r == 0)

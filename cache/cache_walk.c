@@ -70,7 +70,8 @@ static int append(struct cache_items *items, const struct cache_item *item, cons
         slot = &items->list[items->count];
         *slot = *item;
         slot->name = strdup(name);
-        if (asprintf(&slot->folder, item->is_object ? "%s/%s" : "%s/%s/entries", folder, below) < 0)
+        if (asprintf(&slot->folder, item->kind == CACHE_MODULE ? "%s/%s/entries" : "%s%s", folder,
+                    below) < 0)
                 slot->folder = NULL;
         if (!slot->name || !slot->folder) {
                 free(slot->name);
@@ -85,7 +86,7 @@ static int append(struct cache_items *items, const struct cache_item *item, cons
 static int visit_object(void *context, int folder_fd, const char *name)
 {
         struct walk *walk = context;
-        struct cache_item item = {.is_object = true};
+        struct cache_item item = {.kind = CACHE_OBJECT};
         struct fmt_digest key;
         char meta[CACHE_NAME_SIZE];
         struct stat st;
@@ -101,7 +102,7 @@ static int visit_object(void *context, int folder_fd, const char *name)
                 item.bytes += on_disk(&st);
                 item.last_use = nanoseconds(&st.st_mtim);
         }
-        return append(walk->items, &item, "objects", walk->shelf_or_scope, name);
+        return append(walk->items, &item, "objects/", walk->shelf_or_scope, name);
 }
 
 static int visit_shelf(void *context, int folder_fd, const char *name)
@@ -117,7 +118,7 @@ static int visit_shelf(void *context, int folder_fd, const char *name)
 static int visit_module(void *context, int folder_fd, const char *name)
 {
         struct walk *walk = context;
-        struct cache_item item = {.is_complete = true};
+        struct cache_item item = {.kind = CACHE_MODULE, .is_complete = true};
         struct stat st;
 
         if (fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
@@ -138,6 +139,18 @@ static int visit_scope(void *context, int folder_fd, const char *name)
         return cache_each_name(entries, visit_module, &walk);
 }
 
+static int visit_index(void *context, int folder_fd, const char *name)
+{
+        struct cache_item item = {.kind = CACHE_INDEX, .is_complete = true};
+        struct stat st;
+
+        if (fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+                return 0;
+        item.bytes = on_disk(&st);
+        item.last_use = nanoseconds(&st.st_mtim);
+        return append(context, &item, "indexes", "", name);
+}
+
 int cache_walk(struct cache *cache, struct cache_items *ret)
 {
         int r = 0;
@@ -147,6 +160,8 @@ int cache_walk(struct cache *cache, struct cache_items *ret)
                 r = cache_each_name(cache->objects_fd, visit_shelf, ret);
         if (r == 0 && cache->modules_fd >= 0)
                 r = cache_each_name(cache->modules_fd, visit_scope, ret);
+        if (r == 0 && cache->indexes_fd >= 0)
+                r = cache_each_name(cache->indexes_fd, visit_index, ret);
         if (r < 0)
                 cache_items_done(ret);
         return r;

@@ -239,7 +239,7 @@ static const char *check_inodes(const struct fmt_index *index)
         return NULL;
 }
 
-static const char *check_all(
+static const char *check_frame(
         const void *data, size_t size, uint64_t file_size, struct fmt_index *index)
 {
         if (size < sizeof(struct fmt_index_header))
@@ -249,6 +249,13 @@ static const char *check_all(
                 why = place_parts(data, size, index);
         if (why == NULL && index->header->image_size > file_size)
                 why = "it is cut short";
+        return why;
+}
+
+static const char *check_all(
+        const void *data, size_t size, uint64_t file_size, struct fmt_index *index)
+{
+        const char *why = check_frame(data, size, file_size, index);
         if (why == NULL)
                 why = check_blocks(index, index->blocks, index->header->n_blocks);
         if (why == NULL)
@@ -265,6 +272,17 @@ int fmt_index_check(const void *data, size_t size, uint64_t file_size, struct fm
 {
         struct fmt_index index;
         *ret_reason = check_all(data, size, file_size, &index);
+        if (*ret_reason != NULL)
+                return -EBADMSG;
+        *ret = index;
+        return 0;
+}
+
+int fmt_index_place(const void *data, size_t size, uint64_t file_size, struct fmt_index *ret,
+        const char **ret_reason)
+{
+        struct fmt_index index;
+        *ret_reason = check_frame(data, size, file_size, &index);
         if (*ret_reason != NULL)
                 return -EBADMSG;
         *ret = index;

@@ -81,6 +81,48 @@ int fmt_squashfs_start_data(struct fmt_squashfs *image, uint64_t cache_size)
         return error < 0 ? error : start_readahead(image, cache_size);
 }
 
+static bool find_kept_index(
+        struct fmt_squashfs *image, const struct fmt_index_keeper *keeper, uint64_t file_size)
+{
+        const char *why;
+        if (keeper == NULL ||
+                keeper->find(keeper->context, &image->identity, &image->map, &image->map_size) < 0)
+                return false;
+        if (fmt_index_place(image->map, image->map_size, file_size - image->offset, &image->index,
+                    &why) == 0)
+                return true;
+        fmt_debug("%s: the index that was kept is not used: %s", image->path, why);
+        munmap(image->map, image->map_size);
+        image->map = NULL;
+        return false;
+}
+
+/* The identity is taken before anything else is read: if the image is changed from here on, what is
+ * kept under this one is never found again. */
+static int open_index(
+        struct fmt_squashfs *image, const struct fmt_squashfs_options *options, uint64_t file_size)
+{
+        if (fmt_image_identity(image->fd, image->offset, &image->identity) == 0) {
+                image->index_is_kept = find_kept_index(image, options->keeper, file_size);
+                if (image->index_is_kept)
+                        return 0;
+                image->index_may_be_kept = fmt_image_identity_settled(&image->identity);
+        }
+        return fmt_squashfs_start_index(image->path, image->fd, file_size, image->offset,
+                options->libexec, &image->map, &image->map_size, &image->index);
+}
+
+void fmt_squashfs_index_origin(const struct fmt_squashfs *image, struct fmt_index_origin *ret)
+{
+        *ret = (struct fmt_index_origin){
+                .data = image->map,
+                .size = image->map_size,
+                .image = image->identity,
+                .is_kept = image->index_is_kept,
+                .may_be_kept = image->index_may_be_kept,
+        };
+}
+
 int fmt_squashfs_open(
         const char *path, const struct fmt_squashfs_options *options, struct fmt_squashfs **ret)
 {
@@ -100,8 +142,7 @@ int fmt_squashfs_open(
         error = fmt_image_find(path, image->fd, file_size, options->offset, &image->offset);
         if (error < 0)
                 return error;
-        error = fmt_squashfs_start_index(path, image->fd, file_size, image->offset,
-                options->libexec, &image->map, &image->map_size, &image->index);
+        error = open_index(image, options, file_size);
         if (error < 0)
                 return error;
         image->root = FMT_ROOT;

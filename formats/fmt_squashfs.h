@@ -4,13 +4,14 @@
  * fmt_squashfs_open runs the confined indexer (xaas-indexer: the only process that parses
  * squashfs metadata, with libsquashfuse), which writes a flat index into a memfd that is then
  * sealed; the index is checked once (fmt_index_check) and from then on all look-ups are array
- * accesses. File data is decompressed here, by zstd, zlib, xz, lz4 and lzo themselves, into buffers
- * whose size we set, through a cache of decompressed blocks shared by all threads.
- * Everything below is thread-safe after open. */
+ * accesses. An index can be kept: whoever does so is asked for it first. File data is decompressed
+ * here, by zstd, zlib, xz, lz4 and lzo themselves, into buffers whose size we set, through a cache
+ * of decompressed blocks shared by all threads. Everything below is thread-safe after open. */
 #ifndef FMT_SQUASHFS_H
 #define FMT_SQUASHFS_H
 
 #include "fmt_block_cache.h"
+#include "fmt_image_identity.h"
 #include "fmt_source.h"
 
 #include <stdbool.h>
@@ -22,11 +23,21 @@
 
 struct fmt_squashfs;
 
+/* Whoever keeps checked indexes from one opening of an image to the next. */
+struct fmt_index_keeper {
+        /* Maps the index that was kept for IMAGE, read-only, the very bytes that fmt_squashfs_open
+         * made and checked then; munmap undoes it. Anything but 0: there is none. */
+        int (*find)(void *context, const struct fmt_image_identity *image, void **ret_map,
+                size_t *ret_size);
+        void *context;
+};
+
 struct fmt_squashfs_options {
         uint64_t offset; /* of the squashfs superblock in the file, bytes; SIF partitions are found
                             by themselves */
         uint64_t cache_size; /* decompressed blocks kept, bytes; 0: 256 MiB */
         const char *libexec; /* folder of xaas-indexer; NULL: built in, or $XAASFS_LIBEXEC */
+        const struct fmt_index_keeper *keeper; /* asked before the indexer is run; may be NULL */
 };
 
 /* Inodes are numbered 1 … count; the root is FMT_ROOT. Hard links share an inode. */
@@ -38,6 +49,16 @@ typedef uint32_t fmt_inode;
 int fmt_squashfs_open(
         const char *path, const struct fmt_squashfs_options *options, struct fmt_squashfs **ret);
 void fmt_squashfs_free(struct fmt_squashfs *image);
+
+/* The index as it lies in memory, for a keeper. */
+struct fmt_index_origin {
+        const void *data;
+        size_t size;
+        struct fmt_image_identity image;
+        bool is_kept;     /* a keeper has found it */
+        bool may_be_kept; /* it was made, and image tells when it must be made anew */
+};
+void fmt_squashfs_index_origin(const struct fmt_squashfs *image, struct fmt_index_origin *ret);
 
 uint32_t fmt_squashfs_count(const struct fmt_squashfs *image);
 int fmt_squashfs_stat(const struct fmt_squashfs *image, fmt_inode inode, struct stat *ret);

@@ -16,6 +16,9 @@ struct fmt_squashfs {
         fmt_inode root; /* where paths start */
         void *map; /* what index points into */
         size_t map_size;
+        struct fmt_image_identity identity;
+        bool index_is_kept; /* see struct fmt_index_origin */
+        bool index_may_be_kept;
         struct fmt_block_cache *blocks;
         struct fmt_readahead *readahead; /* NULL: the cache is too small for it */
         atomic_uint complaints;          /* damaged blocks that were reported */

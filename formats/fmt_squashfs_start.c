@@ -203,15 +203,20 @@ int fmt_squashfs_start_index(const char *path, int image_fd, uint64_t file_size,
         int error = run_indexer(path, libexec, image_fd, output_fd, file_size, offset);
         if (error < 0)
                 return error;
-        error = seal_and_map(output_fd, ret_map, ret_map_size);
+        void *map = NULL;
+        size_t size = 0;
+        error = seal_and_map(output_fd, &map, &size);
         if (error < 0) {
                 fmt_error("cannot index %s: %s", path, strerror(-error));
                 return error;
         }
-        error = fmt_index_check(*ret_map, *ret_map_size, file_size - offset, ret, &why);
+        error = fmt_index_check(map, size, file_size - offset, ret, &why);
         if (error < 0) {
                 fmt_error("%s: this image is damaged: %s; " REPAIR, path, why);
-                munmap(*ret_map, *ret_map_size);
+                munmap(map, size);
+                return error;
         }
-        return error;
+        *ret_map = map;
+        *ret_map_size = size;
+        return 0;
 }

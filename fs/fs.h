@@ -10,11 +10,13 @@
 
 #include <stdatomic.h>
 
+struct cache;
 struct fs_portable;
 struct fs_statistics;
 
 struct fs {
         struct fmt_squashfs *image;
+        struct cache *cache;          /* NULL: there is none */
         struct fs_portable *portable; /* NULL: nothing in the image is compiled */
         struct fs_statistics *statistics;
         char *path;       /* of the image, absolute, for those who ask */

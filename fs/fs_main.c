@@ -3,21 +3,25 @@
  *
  * The order of things matters (fork, then processes, then threads):
  *   1. fork to the background; the parent waits for "ready" (fs_daemon.h)
- *   2. open the image: runs the confined indexer, which ends
- *   3. start the spawner, and the guard if one is asked for: children that stay, and must inherit
- *      neither threads nor signal masks
- *   4. find the programs, open the cache, detect the host: everything that can be refused
+ *   2. open the cache and the image: maps the index that the cache has, or runs the confined
+ *      indexer, which ends
+ *   3. start the spawner, if there may be programs, and the guard if one is asked for: children
+ * that stay, and must inherit neither threads nor signal masks
+ *   4. find the programs, detect the host: everything that can be refused
  *   5. start the threads that wait for compiles
  *   6. mount and answer the first request
- *   7. say "ready", serve, and take everything down in the opposite order */
+ *   7. say "ready", give the cache the index, serve, and take everything down in the opposite
+ *      order */
 #include "fs.h"
 #include "fs_daemon.h"
+#include "fs_index.h"
 #include "fs_options.h"
 #include "fs_portable.h"
 #include "fs_root.h"
 #include "fs_serve.h"
 #include "fs_statistics.h"
 
+#include "cache_index.h"
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 #include "fmt_status.h"
@@ -48,6 +52,7 @@ static int serve(struct fs *fs, const struct fs_options *options, struct jit_spa
         struct fs_guard *guard, struct fs_daemon *daemon)
 {
         struct fs_session *session = NULL;
+        struct fs_index *index = NULL;
         int error = fs->portable != NULL ? fs_portable_start(fs->portable, options, spawner) : 0;
         if (error == 0)
                 error = fs_session_mount(fs, options, guard, &session);
@@ -55,19 +60,36 @@ static int serve(struct fs *fs, const struct fs_options *options, struct jit_spa
                 if (fs->portable != NULL)
                         fs_portable_connect(fs->portable, fs_session_device(session));
                 fs_daemon_ready(daemon);
+                fs_index_start(fs, &index);
                 error = fs_session_serve(session, options);
         }
         /* Parked requests are answered while there is still somebody to answer. */
         fs_portable_free(fs->portable);
         fs->portable = NULL;
+        fs_index_finish(index);
         fs_session_free(session);
         return error;
 }
 
+/* Without a cache, an image that has no programs is indexed each time: nothing that its user needs
+ * to know. */
+static int open_image(struct fs *fs, const struct fs_options *options)
+{
+        const struct cache_options cache_options = {.directory = options->cache,
+                .limit = options->cache_limit,
+                .complaints = FMT_LOG_DEBUG};
+        struct fmt_squashfs_options image_options = {
+                .offset = options->offset, .cache_size = options->block_cache};
+        struct fmt_index_keeper keeper;
+        if (cache_open(&cache_options, &fs->cache) == 0) {
+                keeper = cache_index_keeper(fs->cache);
+                image_options.keeper = &keeper;
+        }
+        return fmt_squashfs_open(options->image, &image_options, &fs->image);
+}
+
 static int run(const struct fs_options *options, struct fs_daemon *daemon)
 {
-        const struct fmt_squashfs_options image_options = {
-                .offset = options->offset, .cache_size = options->block_cache};
         struct fs fs = {
                 .path = realpath(options->image, NULL),
                 .uid = options->uid,
@@ -78,12 +100,12 @@ static int run(const struct fs_options *options, struct fs_daemon *daemon)
         struct jit_spawner *spawner = NULL;
         struct fs_guard *guard = NULL;
         allow_many_descriptors();
-        int error = fmt_squashfs_open(options->image, &image_options, &fs.image);
+        int error = open_image(&fs, options);
         if (error == 0)
                 error = fs_root_enter(&fs, options->image, options->subdir);
         if (error == 0)
                 error = fs_statistics_new(&fs.statistics);
-        if (error == 0)
+        if (error == 0 && fs_portable_may_exist(&fs))
                 error = jit_spawner_start(&spawner);
         if (error == 0 && options->auto_unmount)
                 error = fs_guard_start(&guard);
@@ -100,6 +122,7 @@ static int run(const struct fs_options *options, struct fs_daemon *daemon)
         fs_guard_dismiss(guard);
         fs_statistics_free(fs.statistics);
         fmt_squashfs_free(fs.image);
+        cache_close(fs.cache);
         free(fs.path);
         free(fs.subdir);
         return error;

@@ -18,7 +18,6 @@ struct fs_portable {
         struct fmt_source_inode bundle_file;
         struct fmt_bundle *bundle;
         struct fmt_manifest *manifest;
-        struct cache *cache;
         struct jit_target *target;
         struct fs_program **programs; /* sorted by inode */
         size_t n_programs;
@@ -49,7 +48,7 @@ struct fs_program *fs_portable_find(const struct fs_portable *portable, fmt_inod
 }
 
 /* The folder that holds the bundle, and nothing else that anybody should see. */
-static int find_bundle(struct fs *fs, fmt_inode *ret_folder, fmt_inode *ret_bundle)
+static int find_bundle(const struct fs *fs, fmt_inode *ret_folder, fmt_inode *ret_bundle)
 {
         int error = fmt_squashfs_lookup(
                 fs->image, FMT_ROOT, FMT_IMAGE_DIRECTORY, strlen(FMT_IMAGE_DIRECTORY), ret_folder);
@@ -57,6 +56,12 @@ static int find_bundle(struct fs *fs, fmt_inode *ret_folder, fmt_inode *ret_bund
         return error < 0 ? error
                          : fmt_squashfs_lookup(
                                    fs->image, *ret_folder, name, strlen(name), ret_bundle);
+}
+
+bool fs_portable_may_exist(const struct fs *fs)
+{
+        fmt_inode folder, bundle;
+        return find_bundle(fs, &folder, &bundle) == 0;
 }
 
 static int read_manifest(struct fs_portable *portable)
@@ -126,8 +131,15 @@ static int add_programs(struct fs_portable *portable, const struct fs *fs)
         return 0;
 }
 
-static int open_parts(
-        struct fs_portable *portable, const struct fs *fs, const struct fs_options *options)
+/* What a plain image can do without, programs need: say what is wrong with it. */
+static int need_cache(struct fs *fs, const struct fs_options *options)
+{
+        const struct cache_options cache_options = {
+                .directory = options->cache, .limit = options->cache_limit};
+        return fs->cache != NULL ? 0 : cache_open(&cache_options, &fs->cache);
+}
+
+static int open_parts(struct fs_portable *portable, struct fs *fs, const struct fs_options *options)
 {
         int error = read_manifest(portable);
         if (error < 0) {
@@ -142,11 +154,7 @@ static int open_parts(
         if (error < 0 || portable->n_programs == 0)
                 return error;
         error = jit_target_detect(options->target, false, &portable->target);
-        if (error < 0)
-                return error;
-        const struct cache_options cache_options = {
-                .directory = options->cache, .limit = options->cache_limit};
-        return cache_open(&cache_options, &portable->cache);
+        return error < 0 ? error : need_cache(fs, options);
 }
 
 int fs_portable_open(struct fs *fs, const struct fs_options *options)
@@ -167,7 +175,7 @@ int fs_portable_open(struct fs *fs, const struct fs_options *options)
         }
         const struct jit_target *target = portable->target;
         portable->shared.fs = fs;
-        portable->shared.cache = portable->cache;
+        portable->shared.cache = fs->cache;
         portable->shared.patience_ns = options->patience_ns;
         /* "native" would say nothing: name what this host is tuned for. */
         portable->shared.target =
@@ -195,8 +203,8 @@ int fs_portable_start(
         struct fs_portable *portable, const struct fs_options *options, struct jit_spawner *spawner)
 {
         const struct jit_options session_options = {.variant = options->variant};
-        int error = jit_session_new(&session_options, spawner, portable->cache, portable->target,
-                portable->bundle, portable->manifest, &portable->shared.session);
+        int error = jit_session_new(&session_options, spawner, portable->shared.cache,
+                portable->target, portable->bundle, portable->manifest, &portable->shared.session);
         if (error < 0)
                 return error;
         return fs_watch_start(sweep, portable, &portable->shared.watch);
@@ -243,8 +251,6 @@ void fs_portable_free(struct fs_portable *portable)
         for (size_t i = 0; i < portable->n_programs; i++)
                 fs_program_free(portable->programs[i]);
         free(portable->programs);
-        if (portable->cache != NULL)
-                cache_close(portable->cache);
         jit_target_free(portable->target);
         fmt_manifest_free(portable->manifest);
         fmt_bundle_free(portable->bundle);

@@ -9,8 +9,10 @@
 
 #include "jit_spawner.h"
 
-/* Reads /.xaas/bundle. Sets fs->hidden where there is one and fs->portable where it lists programs
- * (else no cache folder is made). Says what is wrong. Starts no threads. */
+/* Whether there is a bundle, which may list programs. Reads nothing. */
+bool fs_portable_may_exist(const struct fs *fs);
+/* Reads /.xaas/bundle. Sets fs->hidden where there is one and fs->portable where it lists programs;
+ * those need fs->cache, which is opened if it is not. Says what is wrong. */
 int fs_portable_open(struct fs *fs, const struct fs_options *options);
 /* Starts the threads that wait for compiles. SPAWNER is borrowed. */
 int fs_portable_start(struct fs_portable *portable, const struct fs_options *options,

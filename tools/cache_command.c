@@ -58,11 +58,12 @@ static int failed(const struct request *request, const char *what, int error)
 
 static int print_stats_json(const struct request *request, const struct cache_stats *stats)
 {
-        json_t *json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "directory",
+        json_t *json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "directory",
                 cache_directory(request->cache), "limit", (json_int_t)stats->limit, "objects",
                 (json_int_t)stats->objects, "object_bytes", (json_int_t)stats->object_bytes,
                 "module_results", (json_int_t)stats->module_results, "module_bytes",
-                (json_int_t)stats->module_bytes);
+                (json_int_t)stats->module_bytes, "indexes", (json_int_t)stats->indexes,
+                "index_bytes", (json_int_t)stats->index_bytes);
 
         for (int i = 0; json && i < CACHE_N_COUNTERS; i++)
                 json_object_set_new(
@@ -86,8 +87,10 @@ static int show_stats(const struct request *request)
                 fmt_size_text(stats.object_bytes, bytes));
         printf("%-16s %" PRIu64 " (%s)\n", "module results", stats.module_results,
                 fmt_size_text(stats.module_bytes, bytes));
+        printf("%-16s %" PRIu64 " (%s)\n", "image indexes", stats.indexes,
+                fmt_size_text(stats.index_bytes, bytes));
         printf("%-16s %s of %s\n", "on disk",
-                fmt_size_text(stats.object_bytes + stats.module_bytes, bytes),
+                fmt_size_text(stats.object_bytes + stats.module_bytes + stats.index_bytes, bytes),
                 fmt_size_text(stats.limit, more));
         for (int i = 0; i < CACHE_N_COUNTERS; i++) {
                 char name[32];
@@ -125,7 +128,7 @@ static int verify(const struct request *request)
                         verdict.checked,
                         cache_is_read_only(request->cache)
                                 ? ""
-                                : " and taken out; they will be compiled again");
+                                : " and taken out; they will be made again");
         else
                 printf("%" PRIu64 " checked, none damaged\n", verdict.checked);
         return r || verdict.damaged ? 1 : 0;
@@ -239,7 +242,9 @@ static int parse(struct tool_line *line, struct arguments *ret)
 int tool_cache(int argc, char **argv)
 {
         struct tool_line line = {.usage = "xaas cache stats|verify|gc|clear|limit [OPTIONS]",
-                .about = "Programs are compiled once and kept in a cache that all mounts share.",
+                .about = "Programs are compiled once and images indexed once; a cache that all "
+                         "mounts share keeps\n"
+                         "both.",
                 .options = options,
                 .argc = argc,
                 .argv = argv};

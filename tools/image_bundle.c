@@ -22,9 +22,10 @@ static int read_manifest(struct image_bundle *image)
         return r < 0 ? r : fmt_manifest_decode(json, size, &image->manifest);
 }
 
-int image_bundle_open(const char *path, struct image_bundle *ret)
+int image_bundle_open(
+        const char *path, const struct fmt_index_keeper *keeper, struct image_bundle *ret)
 {
-        static const struct fmt_squashfs_options options;
+        const struct fmt_squashfs_options options = {.keeper = keeper};
 
         *ret = (struct image_bundle){0};
         int r = fmt_squashfs_open(path, &options, &ret->image);

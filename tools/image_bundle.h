@@ -14,8 +14,10 @@ struct image_bundle {
         struct fmt_manifest *manifest;
 };
 
-/* Prints what is wrong. Call while single-threaded (fmt_squashfs_open forks). */
-int image_bundle_open(const char *path, struct image_bundle *ret);
+/* KEEPER may have the image's index; NULL: nobody has. Prints what is wrong. Call while
+ * single-threaded (fmt_squashfs_open forks). */
+int image_bundle_open(
+        const char *path, const struct fmt_index_keeper *keeper, struct image_bundle *ret);
 void image_bundle_done(struct image_bundle *image);
 
 #endif

@@ -148,11 +148,13 @@ def test_programs_below_a_folder_that_is_the_root(t):
     mount.stop()
 
 
-def test_a_folder_without_programs_makes_no_cache(t):
+def test_a_folder_without_programs_needs_no_cache(t):
     image = nested_image(t)
-    with t.mount(image, options=["subdir=images/v1/etc", f"cache={t.cache}"]) as mnt:
+    with t.mount(image, options=["subdir=images/v1/etc", "cache=/proc/nothing"]) as mnt:
         t.equal((mnt / "ordinary").read_text(), "ordinary\n")
-        t.true(not t.cache.exists(), "a cache folder was made")
+    refused = t.run([harness.binary("xaasfs"), "-o", "cache=/proc/nothing", image, t.scratch / "m"],
+                    expect=1)
+    t.contains(refused.stderr, "cannot open the cache folder /proc/nothing")
 
 
 def test_ready_fd(t):

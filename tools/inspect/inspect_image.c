@@ -160,7 +160,7 @@ int inspect_image(const char *path, const char *program, json_t *object)
         struct image_bundle image;
 
         json_object_set_new(object, "kind", json_string("image"));
-        int r = image_bundle_open(path, &image);
+        int r = image_bundle_open(path, NULL, &image);
         if (r < 0)
                 return r;
         if (program)

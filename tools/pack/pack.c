@@ -183,7 +183,7 @@ static int read_trusted(struct pack *pack)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
                 struct image_bundle image;
-                int r = image_bundle_open(pack->trust[i], &image);
+                int r = image_bundle_open(pack->trust[i], NULL, &image);
                 if (r < 0)
                         return r;
                 if (image.bundle)

@@ -2,6 +2,7 @@
 /* xaas prewarm IMAGE [PATH…]: does ahead of time what first opens would have to wait for. */
 #include "prewarm.h"
 
+#include "cache_index.h"
 #include "cache_store.h"
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
@@ -80,11 +81,41 @@ static int catch_signals(int *ret_fd)
         return *ret_fd < 0 ? -errno : 0;
 }
 
+static int open_cache(const struct request *request, struct cache **ret)
+{
+        struct cache_options how = {.directory = request->cache};
+        int r = cache_open(&how, ret);
+
+        if (r < 0 || !cache_is_read_only(*ret))
+                return r;
+        fmt_error("cannot keep anything in the cache %s: it may not be written to; run prewarm as "
+                  "its owner, or name another one with --cache",
+                cache_directory(*ret));
+        return -EROFS;
+}
+
+/* With the image's index in the cache, mounts need not make one. */
+static int open_image(const struct request *request, struct cache *cache, struct image_bundle *ret)
+{
+        const struct fmt_index_keeper keeper = cache_index_keeper(cache);
+        struct fmt_index_origin origin;
+        int r = image_bundle_open(request->image, &keeper, ret);
+
+        if (r < 0)
+                return r;
+        fmt_squashfs_index_origin(ret->image, &origin);
+        r = cache_index_keep(cache, &origin);
+        if (r < 0)
+                fmt_warning("cannot keep the index of %s in the cache %s: %s; make room there, or "
+                            "each mount makes its own",
+                        request->image, cache_directory(cache), strerror(-r));
+        return 0;
+}
+
 /* The order matters: the spawner and the image's indexer are forked before there are threads or
  * locks. */
 static int lay_ground(const struct request *request, struct ground *ret)
 {
-        struct cache_options cache = {.directory = request->cache};
         struct prewarm *prewarm = &ret->prewarm;
         const struct fmt_manifest *manifest;
         int r = jit_spawner_start(&ret->spawner);
@@ -96,21 +127,15 @@ static int lay_ground(const struct request *request, struct ground *ret)
                         strerror(-r));
                 return r;
         }
-        r = image_bundle_open(request->image, &prewarm->image);
+        r = open_cache(request, &ret->cache);
+        if (r == 0)
+                r = open_image(request, ret->cache, &prewarm->image);
         if (r < 0 || !prewarm->image.manifest)
                 return r;
         /* What is compiled need not run here: a login node may prepare for others. */
         r = jit_target_detect(request->target, true, &ret->target);
-        if (r == 0)
-                r = cache_open(&cache, &ret->cache);
         if (r < 0)
                 return r;
-        if (cache_is_read_only(ret->cache)) {
-                fmt_error("cannot keep anything in the cache %s: it may not be written to; run "
-                          "prewarm as its owner, or name another one with --cache",
-                        cache_directory(ret->cache));
-                return -EROFS;
-        }
         manifest = prewarm->image.manifest;
         prewarm->programs = calloc(manifest->n_programs + 1, sizeof(*prewarm->programs));
         if (!prewarm->programs)
