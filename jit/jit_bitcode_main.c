@@ -20,6 +20,7 @@
 
 struct job {
         bool retarget;
+        bool full_lto;
         bool keep_debug;
         const char *tune;
         const char *features;
@@ -74,7 +75,9 @@ static int answer(const struct job *job, const struct jit_bitcode_question *ques
 
         if (r == 0)
                 r = rewrite(job, question, module.module, &facts, &reason);
-        if (r == 0)
+        if (r == 0 && job->full_lto)
+                r = jit_bitcode_module_write_plain(&module, &data, &size, &reason);
+        else if (r == 0)
                 r = jit_bitcode_module_write(&module, &data, &size, &reason);
         if (r < 0 && r != -EBADMSG) /* not the module's fault */
                 give_up(strerror(-r));
@@ -112,7 +115,8 @@ static int work(const struct job *job)
 static int usage(void)
 {
         fprintf(stderr, "usage: xaas-bitcode normalise [--keep-debug] <IN >OUT\n"
-                        "       xaas-bitcode retarget --tune=MODEL --features=LIST <IN >OUT\n"
+                        "       xaas-bitcode retarget --tune=MODEL --features=LIST [--full-lto] "
+                        "<IN >OUT\n"
                         "xaasfs starts this program itself; see jit/jit_bitcode_protocol.h\n");
         return JIT_BITCODE_USAGE_STATUS;
 }
@@ -121,7 +125,7 @@ static bool parse(int argc, char **argv, struct job *ret)
 {
         static const struct option options[] = {{"keep-debug", no_argument, NULL, 'd'},
                 {"tune", required_argument, NULL, 't'}, {"features", required_argument, NULL, 'f'},
-                {0}};
+                {"full-lto", no_argument, NULL, 'l'}, {0}};
         int option;
 
         while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -131,6 +135,8 @@ static bool parse(int argc, char **argv, struct job *ret)
                         ret->tune = optarg;
                 else if (option == 'f')
                         ret->features = optarg;
+                else if (option == 'l')
+                        ret->full_lto = true;
                 else
                         return false;
         }
@@ -138,7 +144,8 @@ static bool parse(int argc, char **argv, struct job *ret)
                 return false;
         ret->retarget = !strcmp(argv[optind], "retarget");
         if (!ret->retarget)
-                return !strcmp(argv[optind], "normalise") && !ret->tune && !ret->features;
+                return !strcmp(argv[optind], "normalise") && !ret->tune && !ret->features &&
+                       !ret->full_lto;
         return ret->tune && ret->features && !ret->keep_debug;
 }
 

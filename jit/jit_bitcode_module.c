@@ -5,6 +5,7 @@
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/BitReader.h>
+#include <llvm-c/BitWriter.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 #include <stdbool.h>
 #include <string.h>
@@ -76,6 +77,8 @@ int jit_bitcode_module_read(
 
 void jit_bitcode_module_done(struct jit_bitcode_module *module)
 {
+        if (module->plain)
+                LLVMDisposeMemoryBuffer(module->plain);
         if (module->module)
                 LLVMDisposeModule(module->module);
         if (module->context)
@@ -136,6 +139,17 @@ int jit_bitcode_module_write(
         if (!bytes || !LLVMIsAConstantDataSequential(bytes))
                 return refuse(ret_reason, "LLVM cannot write its bitcode", module->complaint);
         *ret = LLVMGetAsString(bytes, ret_size);
+        return 0;
+}
+
+int jit_bitcode_module_write_plain(
+        struct jit_bitcode_module *module, const void **ret, size_t *ret_size, char **ret_reason)
+{
+        module->plain = LLVMWriteBitcodeToMemoryBuffer(module->module);
+        if (!module->plain)
+                return refuse(ret_reason, "LLVM cannot write its bitcode", module->complaint);
+        *ret = LLVMGetBufferStart(module->plain);
+        *ret_size = LLVMGetBufferSize(module->plain);
         return 0;
 }
 

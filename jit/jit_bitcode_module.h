@@ -11,6 +11,7 @@ struct jit_bitcode_module {
         LLVMContextRef context;
         LLVMModuleRef module;
         char *complaint; /* the first error that LLVM reported about it, or NULL */
+        LLVMMemoryBufferRef plain; /* of jit_bitcode_module_write_plain */
 };
 
 /* Parses SIZE bytes at DATA, which must outlive the module. -EBADMSG and a sentence in *ret_reason
@@ -25,6 +26,10 @@ int jit_bitcode_module_check_thin(LLVMModuleRef module, char **ret_reason);
 
 /* Bitcode with ThinLTO summary and module hash; the bytes belong to the module. */
 int jit_bitcode_module_write(
+        struct jit_bitcode_module *module, const void **ret, size_t *ret_size, char **ret_reason);
+
+/* Bitcode without them, which ld.lld takes for full LTO; the bytes belong to the module. */
+int jit_bitcode_module_write_plain(
         struct jit_bitcode_module *module, const void **ret, size_t *ret_size, char **ret_reason);
 
 /* Text of a function attribute, not terminated; NULL if it has none of that name. */

@@ -2,7 +2,7 @@
 /* How to talk to xaas-bitcode, the only program that loads LLVM to look into bitcode.
  *
  *     xaas-bitcode normalise [--keep-debug]
- *     xaas-bitcode retarget --tune=MODEL --features=LIST
+ *     xaas-bitcode retarget --tune=MODEL --features=LIST [--full-lto]
  *
  * Descriptor 0 is a memfd (or file) with the input, from offset 0; 1 is a memfd that takes the
  * answers from its current position on; 2 takes messages for people (cap and drain it). The process
@@ -27,7 +27,8 @@
  * retarget takes modules in normal form. Every function of the answer says target-cpu "x86-64",
  * tune-cpu MODEL and target-features LIST followed by the function's own, so that nothing is left
  * to what ld.lld's -mcpu would imply; with JIT_BITCODE_CAPTURED_ONLY the LIST is left out. LIST is
- * complete, plus and minus, as in struct jit_target. */
+ * complete, plus and minus, as in struct jit_target. With --full-lto the answer has no ThinLTO
+ * summary, so that ld.lld makes one module of all of them. */
 #ifndef JIT_BITCODE_PROTOCOL_H
 #define JIT_BITCODE_PROTOCOL_H
 

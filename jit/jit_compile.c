@@ -103,7 +103,7 @@ static int start_worker(struct jit_compile *compile)
                 .size = compile->program->size,
                 .memory_limit = session->options.memory_limit,
                 .deadline_s = session->options.deadline_s,
-                .opt = JIT_OPT_LEVEL,
+                .policy = &compile->program->policy,
                 .threads = compile->threads};
         compile->began_ns = jit_now_ns();
         return jit_worker_start(session->spawner, &compile->order, &compile->worker);
@@ -230,7 +230,9 @@ static void measure(struct jit_compile *compile, uint64_t copying_ns)
 
 static uint64_t count_reused(const struct jit_compile *compile)
 {
-        if (compile->seeds == 0 || compile->report.compiled > compile->n_modules)
+        /* Full LTO has no results of single modules. */
+        if (compile->seeds == 0 || compile->report.compiled > compile->n_modules ||
+                compile->program->policy.lto == JIT_LTO_FULL)
                 return 0;
         return compile->n_modules - compile->report.compiled;
 }
@@ -244,7 +246,7 @@ static void tell_success(const struct jit_compile *compile)
         cache_count(cache, CACHE_COMPILES, 1);
         cache_count(cache, CACHE_MODULE_HITS, reused);
         cache_count(cache, CACHE_MODULE_MISSES, compile->n_modules - reused);
-        if (report->opt != JIT_OPT_LEVEL)
+        if (report->opt != compile->program->policy.opt)
                 fmt_warning("%s could be compiled at -O%u only; build it with -Og or report the "
                             "module that -v names",
                         compile->program->path, report->opt);
@@ -330,7 +332,7 @@ static const struct fmt_digest *key_to_publish(const struct jit_compile *compile
 {
         const struct jit_program *program = compile->program;
         size_t index = compile->seeds > 0 ? 1 : 0;
-        if (compile->report.opt != JIT_OPT_LEVEL)
+        if (compile->report.opt != compile->program->policy.opt)
                 index += program->n_keys / 2;
         return &program->keys[index];
 }
@@ -355,7 +357,7 @@ static void keep_modules(struct jit_compile *compile)
         struct jit_session *session = compile->session;
         char folder[PATH_MAX];
         unsigned fresh;
-        if (compile->report.opt != JIT_OPT_LEVEL || compile->n_modules == 0)
+        if (compile->report.opt != compile->program->policy.opt || compile->n_modules == 0)
                 return;
         snprintf(folder, sizeof folder, "%s/cache", jit_scratch_path(compile->scratch));
         int r = cache_modules_import(session->cache, &session->scopes[0],

@@ -4,6 +4,7 @@
 #include "jit_archive.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,18 @@ static int compare_names(const void *a, const void *b)
         int order = strcmp(x->name, y->name);
         /* The one with extras first, so that bsearch's neighbours can be walked back to it. */
         return order ? order : (x->extras == NULL) - (y->extras == NULL);
+}
+
+/* "+a,+b" of all NAMES; NULL where there is nothing. */
+static int join_extras(const struct module_name *names, size_t n, char **ret)
+{
+        size_t size = 0;
+        FILE *stream = n > 0 ? open_memstream(ret, &size) : NULL;
+        if (n > 0 && !stream)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                fprintf(stream, "%s%s", i > 0 ? "," : "", names[i].extras);
+        return n == 0 || fclose(stream) == 0 ? 0 : -ENOMEM;
 }
 
 static int compare_ranges(const void *a, const void *b)
@@ -63,8 +76,8 @@ static char *cut_member(char *file, bool is_native)
 }
 
 /* LINE is that of an input section, split behind its numbers. */
-static void describe(
-        char *file, const struct module_name *names, size_t n_names, struct jit_code_range *range)
+static void describe(char *file, const struct module_name *names, size_t n_names,
+        const char *all_extras, struct jit_code_range *range)
 {
         char *section = strstr(file, ":(");
         for (char *at = section; at && (at = strstr(at + 1, ":("));)
@@ -72,6 +85,7 @@ static void describe(
         if (section)
                 *section = '\0';
         bool by_lto = strstr(file, made_by_lto);
+        bool of_all = by_lto && !strchr(file, '(');
         range->is_native = !by_lto && strchr(file, '(');
         char *member = cut_member(file, range->is_native);
         jit_archive_restore_slashes(member);
@@ -83,11 +97,13 @@ static void describe(
                 bsearch(&wanted, names, n_names, sizeof *names, compare_names);
         if (found)
                 range->features = found->extras;
+        else if (of_all)
+                range->features = all_extras;
 }
 
 /* 1 and the range if LINE speaks of an input section with bytes in it. */
-static int parse_line(
-        char *line, const struct module_name *names, size_t n_names, struct jit_code_range *range)
+static int parse_line(char *line, const struct module_name *names, size_t n_names,
+        const char *all_extras, struct jit_code_range *range)
 {
         char *at = line;
         uint64_t numbers[4]; /* VMA, LMA, Size, Align */
@@ -103,7 +119,7 @@ static int parse_line(
                 !strstr(at, ":("))
                 return 0;
         *range = (struct jit_code_range){.start = numbers[0], .end = numbers[0] + numbers[2]};
-        describe(at + indent, names, n_names, range);
+        describe(at + indent, names, n_names, all_extras, range);
         return 1;
 }
 
@@ -144,23 +160,21 @@ int jit_link_map_parse(
         int r = collect_names(variant, &names, &n_names);
         if (r < 0)
                 return r;
-        for (char *line = text, *next; line < text + size; line = next) {
+        r = join_extras(names, n_names, &ret->all_extras);
+        for (char *line = text, *next; r == 0 && line < text + size; line = next) {
                 char *end = memchr(line, '\n', (size_t)(text + size - line));
                 next = end ? end + 1 : text + size;
                 if (end)
                         *end = '\0';
                 struct jit_code_range range;
-                if (!parse_line(line, names, n_names, &range))
-                        continue;
-                r = append(ret, &room, &range);
-                if (r < 0) {
-                        jit_link_map_done(ret);
-                        break;
-                }
+                if (parse_line(line, names, n_names, ret->all_extras, &range))
+                        r = append(ret, &room, &range);
         }
         free(names);
-        if (r < 0)
+        if (r < 0) {
+                jit_link_map_done(ret);
                 return r;
+        }
         qsort(ret->ranges, ret->n, sizeof *ret->ranges, compare_ranges);
         drop_overlaps(ret);
         return 0;
@@ -169,5 +183,6 @@ int jit_link_map_parse(
 void jit_link_map_done(struct jit_link_map *map)
 {
         free(map->ranges);
+        free(map->all_extras);
         *map = (struct jit_link_map){0};
 }

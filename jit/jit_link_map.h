@@ -4,7 +4,8 @@
  * The line of an input section reads
  *     VMA LMA Size Align <9 blanks>FILE:(SECTION)
  * in hexadecimal, where FILE is "ARCHIVE(MEMBER)" for a native member and
- * "DIRECTORY/-.lto.STEM(MEMBER at OFFSET).o" for what ThinLTO made out of a bitcode member. */
+ * "DIRECTORY/-.lto.STEM(MEMBER at OFFSET).o" for what ThinLTO made out of a bitcode member, and
+ * "DIRECTORY/-.lto.o" for what full LTO made out of all of them. */
 #ifndef JIT_LINK_MAP_H
 #define JIT_LINK_MAP_H
 
@@ -14,6 +15,7 @@
 struct jit_link_map {
         struct jit_code_range *ranges; /* sorted by start, not overlapping */
         size_t n;
+        char *all_extras; /* of all modules, what code of full LTO may use; or NULL */
 };
 
 /* TEXT: SIZE bytes of a map, terminated by a NUL and cut up in place; the ranges' origins point

@@ -74,24 +74,36 @@ static int choose_variant(const struct jit_session *session, struct jit_program 
         return program->variant ? 0 : -EBADMSG;
 }
 
+/* ---- how ---- */
+
+static void choose_policy(const struct jit_session *session, struct jit_program *program)
+{
+        program->policy = session->policy;
+        /* Constructors are put in order by the module that each came from (jit_link_order.h). */
+        if (program->policy.lto == JIT_LTO_FULL && jit_recipe_order_matters(program->variant))
+                program->policy.lto = JIT_LTO_THIN;
+}
+
 /* ---- its names ---- */
 
 static int compute_keys(const struct jit_session *session, struct jit_program *program)
 {
-        char policy[16];
+        _cleanup_free_ char *policy = NULL;
         struct fmt_digest lower = {{1}};
         size_t half = 1 + session->n_scopes;
         program->n_keys = 2 * half;
         program->keys = calloc(program->n_keys, sizeof *program->keys);
         if (!program->keys)
                 return -ENOMEM;
-        snprintf(policy, sizeof policy, "opt=%d", JIT_OPT_LEVEL);
+        int r = jit_policy_format(&program->policy, &policy);
+        if (r < 0)
+                return r;
         struct jit_key_ingredients ingredients = {.variant = program->variant,
                 .size = program->size,
                 .target = session->target_text,
                 .toolchain = session->toolchain->identity,
                 .policy = policy};
-        int r = jit_key_compute(&ingredients, &program->keys[0]);
+        r = jit_key_compute(&ingredients, &program->keys[0]);
         for (size_t i = 0; i < session->n_scopes && r == 0; i++)
                 r = jit_key_derive(
                         &program->keys[0], "scope", &session->scopes[i], &program->keys[1 + i]);
@@ -130,6 +142,8 @@ int jit_program_load(
         int r = load_record(session, program, loaded);
         if (r == 0)
                 r = choose_variant(session, loaded);
+        if (r == 0)
+                choose_policy(session, loaded);
         if (r == 0)
                 r = compute_keys(session, loaded);
         if (r < 0)

@@ -113,22 +113,28 @@ static void add_options(struct command *command, const struct fmt_recipe *recipe
 
 /* lld's cache stays as it is: what is kept and for how long is decided elsewhere. */
 static void add_code_generation(struct command *command, const struct fmt_recipe *recipe,
-        const struct jit_link_paths *paths, const char *tune, const char *features, unsigned opt,
-        unsigned threads)
+        const struct jit_link_paths *paths, const char *tune, const char *features,
+        const struct jit_policy *policy, unsigned threads)
 {
         addf(command, "--threads=%u", threads ? threads : 1);
         addf(command, "--thinlto-jobs=%u", threads ? threads : 1);
-        addf(command, "--lto-O%u", opt > 3 ? 3 : opt);
+        addf(command, "--lto-O%u", policy->opt);
         if (tune)
                 addf(command, "-plugin-opt=mcpu=%s", tune);
         if (features && *features) {
                 add(command, "-mllvm");
                 addf(command, "-mattr=%s", features);
         }
-        if (recipe->interposable) {
+        if (policy->fp == JIT_FP_STRICT) {
+                add(command, "-mllvm");
+                add(command, "-fp-contract=off");
+        }
+        if (recipe->interposable || policy->lto == JIT_LTO_OFF) {
                 add(command, "-mllvm");
                 add(command, "-import-instr-limit=0");
         }
+        if (policy->lto == JIT_LTO_FULL)
+                addf(command, "--lto-partitions=%u", threads ? threads : 1);
         if (paths->thinlto_cache) {
                 addf(command, "--thinlto-cache-dir=%s", paths->thinlto_cache);
                 add(command, "--thinlto-cache-policy=prune_after=0s:cache_size=0%:"
@@ -177,7 +183,8 @@ static int add_libraries(struct command *command, const struct fmt_variant *vari
 }
 
 int jit_recipe_command(const struct fmt_variant *variant, const struct jit_link_paths *paths,
-        const char *tune, const char *features, unsigned opt, unsigned threads, char ***ret_argv)
+        const char *tune, const char *features, const struct jit_policy *policy, unsigned threads,
+        char ***ret_argv)
 {
         _cleanup_(free_words) struct command command = {0};
         int r = jit_recipe_check(&variant->recipe);
@@ -191,7 +198,7 @@ int jit_recipe_command(const struct fmt_variant *variant, const struct jit_link_
         add_defaults(&command, &variant->recipe);
         add_kind(&command, &variant->recipe);
         add_options(&command, &variant->recipe, paths);
-        add_code_generation(&command, &variant->recipe, paths, tune, features, opt, threads);
+        add_code_generation(&command, &variant->recipe, paths, tune, features, policy, threads);
         add(&command, "--whole-archive");
         add(&command, paths->inputs);
         add(&command, "--no-whole-archive");

@@ -10,6 +10,7 @@
 #define JIT_RECIPE_H
 
 #include "fmt_record.h"
+#include "jit_policy.h"
 
 /* One file of the link as it stands on the line, in order, with the state that applied there. */
 struct jit_link_file {
@@ -65,11 +66,12 @@ struct jit_link_paths {
 };
 
 /* The ld.lld command line ("ld.lld" first, "-o -" included) that makes VARIANT again for
- * TUNE/FEATURES (either may be NULL: no module needs them) at LTO level OPT (0-3) with THREADS
- * threads. The caller frees with fmt_strings_free. -EINVAL with a message where the record cannot
+ * TUNE/FEATURES (either may be NULL: no module needs them) by POLICY, whose own CPU and features
+ * must be in those already, with THREADS threads. The caller frees with fmt_strings_free. -EINVAL with a message where the record cannot
  * be expressed: an option outside the vocabulary, a library in `needed` that has no stub. */
 int jit_recipe_command(const struct fmt_variant *variant, const struct jit_link_paths *paths,
-        const char *tune, const char *features, unsigned opt, unsigned threads, char ***ret_argv);
+        const char *tune, const char *features, const struct jit_policy *policy, unsigned threads,
+        char ***ret_argv);
 
 /* ld.lld places what it compiles from modules after all native inputs, so constructors of
  * native inputs that stood behind a module would run too early. True where that can matter: then

@@ -21,6 +21,7 @@
 #include "fmt_manifest.h"
 #include "fmt_record.h"
 #include "jit_host.h"
+#include "jit_policy.h"
 #include "jit_spawner.h"
 
 struct jit_session;
@@ -31,6 +32,7 @@ struct jit_options {
         unsigned deadline_s;      /* one compile may take this long; 0: 1800 */
         uint64_t memory_limit;    /* bytes per worker; 0: 3/4 of physical memory */
         const char *variant;      /* -o variant=, or NULL */
+        const struct jit_policy *policy; /* how everything is compiled; NULL: JIT_POLICY_DEFAULT */
         const char *libexec;      /* folder of xaas-worker and xaas-bitcode; NULL: built in, or $XAASFS_LIBEXEC */
         const char *linker;       /* ld.lld; NULL: found at build time, or $XAASFS_LLD */
 };

@@ -10,9 +10,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* What the worker is asked for; anything that it falls back to is published beside it. */
-#define JIT_OPT_LEVEL 3
-
 struct jit_job;
 struct jit_failure;
 
@@ -24,6 +21,7 @@ struct jit_session {
         const struct fmt_bundle *bundle;
         const struct fmt_manifest *manifest;
         struct jit_toolchain *toolchain;
+        struct jit_policy policy;  /* of programs without one of their own */
         char *target_text;         /* jit_target_describe */
         char *variant;             /* wanted by name, or NULL */
         struct fmt_digest *scopes; /* the image's own root, then those it trusts */
@@ -50,6 +48,7 @@ struct jit_program {
         bool baseline;
         struct fmt_record *record;
         const struct fmt_variant *variant;
+        struct jit_policy policy;
         char *unsupported; /* or NULL */
         /* Where a result may lie. keys[0]: nothing but the program itself went in; keys[1 + i]:
          * module results of scopes[i] did; behind those 1 + n_scopes the same again for what

@@ -181,14 +181,18 @@ static int name_members(const struct fmt_variant *variant, char ***names)
 static int append_description(
         struct jit_archive_writer *writer, const struct jit_worker_order *order)
 {
+        const struct jit_policy *policy = order->policy;
+        _cleanup_free_ char *features = jit_policy_features(policy, order->target->features);
         struct jit_worker_job job = {.triple = order->target->triple,
-                .tune = order->target->tune,
-                .features = order->target->features,
+                .tune = policy->tune[0] ? (char *)policy->tune : order->target->tune,
+                .features = features,
+                .policy = *policy,
                 .size = order->size,
-                .opt = order->opt,
                 .threads = order->threads};
         _cleanup_free_ char *text = NULL, *json = NULL;
         size_t json_size;
+        if (!features)
+                return -ENOMEM;
         int r = jit_worker_job_encode(&job, &text);
         if (r == 0)
                 r = jit_archive_append(writer, text, strlen(text));

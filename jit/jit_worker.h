@@ -24,6 +24,7 @@
 #include "fmt_bundle.h"
 #include "fmt_record.h"
 #include "jit_host.h"
+#include "jit_policy.h"
 #include "jit_spawner.h"
 #include "jit_toolchain.h"
 #include "jit_worker_report.h"
@@ -37,7 +38,7 @@ struct jit_worker_order {
         uint64_t size;         /* promised size of the result, bytes */
         uint64_t memory_limit; /* bytes of address space, 0: none */
         unsigned deadline_s;
-        unsigned opt; /* 0 to 3 */
+        const struct jit_policy *policy;
         unsigned threads;
 };
 

@@ -8,9 +8,13 @@
 
 int jit_worker_job_encode(const struct jit_worker_job *job, char **ret_text)
 {
+        _cleanup_free_ char *policy = NULL;
+        int r = jit_policy_format(&job->policy, &policy);
+        if (r < 0)
+                return r;
         int n = asprintf(ret_text,
-                "triple %s\ntune %s\nfeatures %s\nsize %" PRIu64 "\nopt %u\nthreads %u\n",
-                job->triple, job->tune, job->features, job->size, job->opt, job->threads);
+                "triple %s\ntune %s\nfeatures %s\npolicy %s\nsize %" PRIu64 "\nthreads %u\n",
+                job->triple, job->tune, job->features, policy, job->size, job->threads);
         return n < 0 ? -ENOMEM : 0;
 }
 
@@ -25,11 +29,11 @@ static int take_line(struct jit_worker_job *job, const char *key, const char *va
                 *text = strdup(value);
                 return *text ? 0 : -ENOMEM;
         }
+        if (strcmp(key, "policy") == 0)
+                return jit_policy_parse(value, &job->policy, NULL) < 0 ? -EBADMSG : 0;
         uint64_t number = strtoull(value, NULL, 10);
         if (strcmp(key, "size") == 0)
                 job->size = number;
-        else if (strcmp(key, "opt") == 0)
-                job->opt = (unsigned)number;
         else if (strcmp(key, "threads") == 0)
                 job->threads = (unsigned)number;
         else
@@ -54,7 +58,8 @@ int jit_worker_job_decode(const char *text, size_t size, struct jit_worker_job *
                 *value++ = '\0';
                 r = take_line(ret, line, value);
         }
-        if (r == 0 && (!ret->triple || !ret->tune || !ret->features || !ret->size || !ret->threads))
+        if (r == 0 && (!ret->triple || !ret->tune || !ret->features || !ret->policy.opt ||
+                              !ret->size || !ret->threads))
                 r = -EBADMSG;
         if (r < 0)
                 jit_worker_job_done(ret);

@@ -9,6 +9,8 @@
 #ifndef JIT_WORKER_JOB_H
 #define JIT_WORKER_JOB_H
 
+#include "jit_policy.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,10 +37,10 @@ enum jit_worker_argument {
 
 struct jit_worker_job {
         char *triple;
-        char *tune;
-        char *features;
+        char *tune;     /* policy.tune where it has one */
+        char *features; /* what the code generator is told: policy's preferences included */
+        struct jit_policy policy;
         uint64_t size; /* promised, bytes */
-        unsigned opt;
         unsigned threads;
 };
 

@@ -58,7 +58,9 @@ static int run_linker(const struct jit_worker_tools *tools, const struct jit_wor
                 .stubs = stubs,
                 .option_files = files,
                 .thinlto_cache = run->cache};
-        int r = jit_recipe_command(variant, &paths, parts->job.tune, parts->job.features, run->opt,
+        struct jit_policy policy = parts->job.policy;
+        policy.opt = run->opt;
+        int r = jit_recipe_command(variant, &paths, parts->job.tune, parts->job.features, &policy,
                 parts->job.threads, &argv);
         if (r == 0 && run->script)
                 r = fmt_strings_append(&argv, "-T");
@@ -108,6 +110,8 @@ static int put_in_order(const struct jit_worker_tools *tools, const struct jit_w
 
 /* ---- attempts ---- */
 
+#define SIMPLE_OPT 1
+
 /* What ld.lld compiled it left as regular files; what it took were links. */
 static uint64_t count_compiled(const char *cache)
 {
@@ -143,15 +147,14 @@ int jit_worker_link(const struct jit_worker_tools *tools, const struct jit_worke
         _cleanup_free_ char *first_reason = NULL;
         *ret = (struct jit_worker_linked){0};
         *ret_reason = NULL;
-        unsigned simple = parts->job.opt < 1 ? parts->job.opt : 1;
         if (!small) {
-                int r = attempt(tools, parts, "cache", parts->job.opt, ret, &first_reason);
+                int r = attempt(tools, parts, "cache", parts->job.policy.opt, ret, &first_reason);
                 if (r != -EBADMSG) {
                         *ret_reason = steal_pointer(&first_reason);
                         return r;
                 }
         }
-        int r = attempt(tools, parts, "cache-simple", simple, ret, ret_reason);
+        int r = attempt(tools, parts, "cache-simple", SIMPLE_OPT, ret, ret_reason);
         if (r < 0 && first_reason) {
                 free(*ret_reason);
                 *ret_reason = steal_pointer(&first_reason);

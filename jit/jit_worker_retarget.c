@@ -23,10 +23,11 @@ static void unmap(struct view *view)
                 munmap((void *)view->data, view->size);
 }
 
-static bool must_be_rewritten(const struct fmt_input *input)
+static bool must_be_rewritten(const struct jit_policy *policy, const struct fmt_input *input)
 {
         return input && input->kind == FMT_INPUT_MODULE &&
-               (input->module.has_extras || input->module.captured_only);
+               (input->module.has_extras || input->module.captured_only ||
+                       policy->lto == JIT_LTO_FULL);
 }
 
 /* ---- batches ---- */
@@ -46,6 +47,7 @@ struct batch {
 
 struct batches {
         const struct fmt_variant *variant;
+        const struct jit_policy *policy;
         struct batch *all;
         size_t n;
         size_t next; /* module to be asked about or answered */
@@ -56,7 +58,7 @@ static size_t choose_number(const struct jit_worker_parts *parts)
 {
         uint64_t size = 0;
         for (size_t i = 0; i < parts->variant->n_inputs; i++)
-                if (must_be_rewritten(&parts->variant->inputs[i]))
+                if (must_be_rewritten(&parts->job.policy, &parts->variant->inputs[i]))
                         size += parts->variant->inputs[i].size;
         if (size == 0)
                 return 0;
@@ -115,7 +117,7 @@ static int ask(struct batches *batches, const struct jit_worker_file *archive, b
                 int more = jit_archive_next(view.data, view.size, &cursor, &member);
                 if (more <= 0)
                         return more < 0 ? more : -EBADMSG;
-                if (!must_be_rewritten(input))
+                if (!must_be_rewritten(batches->policy, input))
                         continue;
                 struct jit_bitcode_question question = {
                         .flags = input->module.captured_only ? JIT_BITCODE_CAPTURED_ONLY : 0,
@@ -142,7 +144,7 @@ static int replace_by_answer(
         struct batches *batches = context;
         struct jit_bitcode_answer answer;
         static const char none[] = "no answer";
-        if (!must_be_rewritten(input))
+        if (!must_be_rewritten(batches->policy, input))
                 return 0;
         struct batch *batch = next_batch(batches);
         int r = jit_bitcode_next_answer(
@@ -193,7 +195,7 @@ static int blame(struct batches *batches, size_t index, char *why)
         for (int lazy = 0; lazy < 2; lazy++) {
                 for (size_t i = 0; i < batches->variant->n_inputs; i++) {
                         const struct fmt_input *input = &batches->variant->inputs[i];
-                        if (input->lazy != lazy || !must_be_rewritten(input) ||
+                        if (input->lazy != lazy || !must_be_rewritten(batches->policy, input) ||
                                 k++ != index + answered * batches->n)
                                 continue;
                         const char *text = why ? why : "no answer";
@@ -236,8 +238,10 @@ static int run_batches(struct batches *batches, const char *program, char *const
 
 int jit_worker_retarget(const char *program, struct jit_worker_parts *parts, char **ret_reason)
 {
-        _cleanup_(close_batches) struct batches batches = {
-                .variant = parts->variant, .n = choose_number(parts), .ret_reason = ret_reason};
+        _cleanup_(close_batches) struct batches batches = {.variant = parts->variant,
+                .policy = &parts->job.policy,
+                .n = choose_number(parts),
+                .ret_reason = ret_reason};
         _cleanup_free_ char *tune = NULL, *features = NULL;
         if (batches.n == 0)
                 return 0;
@@ -251,7 +255,8 @@ int jit_worker_retarget(const char *program, struct jit_worker_parts *parts, cha
         if (asprintf(&tune, "--tune=%s", parts->job.tune) < 0 ||
                 asprintf(&features, "--features=%s", parts->job.features) < 0)
                 return -ENOMEM;
-        char *argv[] = {(char *)JIT_BITCODE_PROGRAM, (char *)"retarget", tune, features, NULL};
+        char *argv[] = {(char *)JIT_BITCODE_PROGRAM, (char *)"retarget", tune, features,
+                parts->job.policy.lto == JIT_LTO_FULL ? (char *)"--full-lto" : NULL, NULL};
         r = run_batches(&batches, program, argv);
         return r < 0 ? r : take_answers(&batches, parts);
 }

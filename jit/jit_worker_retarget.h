@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside the worker: modules that have features of their own are rewritten for the target.
+/* Inside the worker: modules that have features of their own are rewritten for the target, and for
+ * full LTO all of them.
  *
  * A function with target-features of its own does not hear what ld.lld is told by -mattr, so
  * those modules go through xaas-bitcode first. Starting LLVM takes 30 ms: where no module

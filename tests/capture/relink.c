@@ -185,7 +185,7 @@ static int link_once(const struct fat *fat, const struct fmt_variant *variant, c
                 .option_files = (const char *const *)files};
         const char *features = getenv("RELINK_FEATURES"), *tune = getenv("RELINK_TUNE");
         char **argv = NULL;
-        int r = jit_recipe_command(variant, &paths, tune, features, 3, 2, &argv);
+        int r = jit_recipe_command(variant, &paths, tune, features, &JIT_POLICY_DEFAULT, 2, &argv);
         char option[PATH_MAX + 32];
         snprintf(option, sizeof option, "--lto-obj-path=%s", prefix ? prefix : "");
         if (r == 0 && prefix && !second)

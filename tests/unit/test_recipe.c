@@ -269,7 +269,7 @@ static void test_command(void)
                 .option_files = files,
                 .thinlto_cache = "/cache"};
         char **argv = NULL;
-        REQUIRE(jit_recipe_command(&variant, &paths, "znver4", "+avx2", 3, 5, &argv) == 0);
+        REQUIRE(jit_recipe_command(&variant, &paths, "znver4", "+avx2", &JIT_POLICY_DEFAULT, 5, &argv) == 0);
         static const char *const wanted[] = {"ld.lld", "-shared", "--soname=liby.so.1",
                 "--disable-new-dtags", "--rpath=/r", "-znow", "--version-script=/script",
                 "--build-id=sha1", "--lto-O3", "-plugin-opt=mcpu=znver4", "-mattr=+avx2",
@@ -291,7 +291,7 @@ static void test_command(void)
         CHECK(position(argv, "--as-needed") < position(argv, "/m"));
         fmt_strings_free(argv);
         needed[0] = "libgone.so";
-        CHECK(jit_recipe_command(&variant, &paths, NULL, NULL, 3, 1, &argv) == -EINVAL);
+        CHECK(jit_recipe_command(&variant, &paths, NULL, NULL, &JIT_POLICY_DEFAULT, 1, &argv) == -EINVAL);
 }
 
 static void test_order_matters(void)

@@ -58,7 +58,7 @@ static void test_job(void)
                 .tune = (char *)"znver4",
                 .features = (char *)"+avx2,-avx512f",
                 .size = UINT64_C(1) << 33,
-                .opt = 3,
+                .policy = {.opt = 2, .fp = JIT_FP_STRICT, .width = 512, .tune = "znver5"},
                 .threads = 16};
         struct jit_worker_job read;
         _cleanup_free_ char *text = NULL;
@@ -66,7 +66,7 @@ static void test_job(void)
         REQUIRE(jit_worker_job_decode(text, strlen(text), &read) == 0);
         REQUIRE(strcmp(read.triple, written.triple) == 0 && strcmp(read.tune, written.tune) == 0);
         REQUIRE(strcmp(read.features, written.features) == 0 && read.size == written.size);
-        REQUIRE(read.opt == 3 && read.threads == 16);
+        REQUIRE(jit_policy_equal(&read.policy, &written.policy) && read.threads == 16);
         jit_worker_job_done(&read);
         for (size_t size = 0; size + 1 < strlen(text); size++)
                 REQUIRE(jit_worker_job_decode(text, size, &read) == -EBADMSG);
