@@ -117,8 +117,12 @@ void fs_statistics_sum(
         memset(ret, 0, sizeof *ret);
         for (size_t i = 0; i < N_SLOTS; i++) {
                 const struct counters *counters = &statistics->slots[i].requests[kind];
-                ret->count += atomic_load_explicit(&counters->count, memory_order_relaxed);
-                fs_histogram_merge(&counters->latencies, &ret->latencies);
+                const uint64_t count = atomic_load_explicit(&counters->count, memory_order_relaxed);
+                ret->count += count;
+                /* Most are empty; but a thread may have answered what another one counted. */
+                if (count > 0 ||
+                        atomic_load_explicit(&counters->latencies.sum, memory_order_relaxed) > 0)
+                        fs_histogram_merge(&counters->latencies, &ret->latencies);
         }
 }
 
