@@ -9,8 +9,9 @@
  *     DIR/v1/modules/SCOPE/…           results of single modules, see cache_modules.h
  *     DIR/v1/jobs/…                    scratch folders of running compiles
  *     DIR/v1/indexes/…                 indexes of images, see cache_index.h
- *     DIR/v1/limit                     text: the bound on disk space in bytes, if one was ever
- * given DIR/v1/counters                  hits, misses, compiles, bytes: mapped, atomic
+ *     DIR/v1/notes/…                   what was learnt about programs, see cache_note.h
+ *     DIR/v1/limit                     text: the bound on disk space, bytes, if one was given
+ *     DIR/v1/counters                  hits, misses, compiles, bytes: mapped, atomic
  *
  * A name is the digest of everything that went into the object. Publishing is O_TMPFILE, fsync,
  * link: a reader never sees half an object and a crash never leaves one. An object that fails its
