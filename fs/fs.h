@@ -24,12 +24,18 @@ struct fs {
         char *subdir;     /* of the image that is the root; NULL, or with a slash behind */
         uid_t uid;        /* of everything, instead of the image's; or FS_AS_IMAGE (fs_options.h) */
         gid_t gid;
-        bool any_xattrs; /* of the image itself */
-        bool skips_open; /* the kernel need not ask before it reads */
+        bool any_xattrs;    /* of the image itself */
+        bool checks_users;  /* -o allow_root */
+        bool skips_open;    /* the kernel need not ask before it reads files */
+        bool skips_opendir; /* ... nor folders, which it then keeps, too */
 };
 
-/* Nothing in an image ever changes. Seconds. */
-#define FS_FOREVER 1e15
+/* How long the kernel may answer by itself, seconds: nothing in an image ever changes. But only
+ * libfuse knows whom -o allow_root keeps out, so it has to see every request then. */
+static inline double fs_timeout(const struct fs *fs)
+{
+        return fs->checks_users ? 0 : 1e15;
+}
 
 /* The kernel calls the root of a mount 1, whichever folder of the image that is. */
 static inline fmt_inode fs_inode(const struct fs *fs, fuse_ino_t inode)

@@ -24,7 +24,8 @@ struct listing {
 /* Adds one entry; false if it does not fit any more. NEXT is the offset behind it. */
 static bool add(struct listing *listing, const char *name, fmt_inode inode, off_t next)
 {
-        struct fuse_entry_param entry = {.attr_timeout = FS_FOREVER, .entry_timeout = FS_FOREVER};
+        struct fuse_entry_param entry = {
+                .attr_timeout = fs_timeout(listing->fs), .entry_timeout = fs_timeout(listing->fs)};
         const size_t left = listing->size - listing->used;
         size_t needed;
         if (fs_stat(listing->fs, inode, &entry.attr) < 0)

@@ -94,6 +94,7 @@ static int run(const struct fs_options *options, struct fs_daemon *daemon)
                 .path = realpath(options->image, NULL),
                 .uid = options->uid,
                 .gid = options->gid,
+                .checks_users = options->allow_root,
         };
         if (fs.path == NULL)
                 fs.path = strdup(options->image);

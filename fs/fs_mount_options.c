@@ -66,7 +66,7 @@ static const struct option {
         {"auto_unmount", FLAG, offsetof(struct fs_options, auto_unmount), NULL},
         {"ready-fd", DESCRIPTOR, offsetof(struct fs_options, ready_fd), NULL},
         {"allow_other", TO_FUSE, 0, NULL},
-        {"allow_root", TO_FUSE, 0, NULL},
+        {"allow_root", FLAG, offsetof(struct fs_options, allow_root), NULL},
         {"exec", TO_FUSE, 0, NULL},
         {"noexec", TO_FUSE, 0, NULL},
         {"sync", TO_FUSE, 0, NULL},

@@ -41,14 +41,19 @@ static void operation_init(void *userdata, struct fuse_conn_info *conn)
          * take a shorter answer for the end of the file. */
         if (conn->max_write > FMT_VIEW_MAX)
                 conn->max_write = FMT_VIEW_MAX;
-        static const uint64_t wanted[] = {FUSE_CAP_ASYNC_READ, FUSE_CAP_PARALLEL_DIROPS,
-                FUSE_CAP_CACHE_SYMLINKS, FUSE_CAP_NO_OPENDIR_SUPPORT, FUSE_CAP_READDIRPLUS};
+        static const uint64_t wanted[] = {
+                FUSE_CAP_ASYNC_READ, FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_READDIRPLUS};
         for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
                 fuse_set_feature_flag(conn, wanted[i]);
+        if (!fs->checks_users) {
+                fuse_set_feature_flag(conn, FUSE_CAP_CACHE_SYMLINKS);
+                fs->skips_opendir = fuse_set_feature_flag(conn, FUSE_CAP_NO_OPENDIR_SUPPORT);
+        }
         /* Always readdirplus: every attribute is an array access away. */
         fuse_unset_feature_flag(conn, FUSE_CAP_READDIRPLUS_AUTO);
         if (fs->portable == NULL) {
-                fs->skips_open = fuse_set_feature_flag(conn, FUSE_CAP_NO_OPEN_SUPPORT);
+                fs->skips_open =
+                        !fs->checks_users && fuse_set_feature_flag(conn, FUSE_CAP_NO_OPEN_SUPPORT);
                 return;
         }
         /* Depth 0 lets an overlay stand above the mount; a cache that is itself on an overlay is
@@ -61,7 +66,8 @@ static void operation_init(void *userdata, struct fuse_conn_info *conn)
 static void operation_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
         const struct fs *fs = fuse_req_userdata(req);
-        struct fuse_entry_param entry = {.attr_timeout = FS_FOREVER, .entry_timeout = FS_FOREVER};
+        struct fuse_entry_param entry = {
+                .attr_timeout = fs_timeout(fs), .entry_timeout = fs_timeout(fs)};
         fmt_inode inode;
         int error =
                 fmt_squashfs_lookup(fs->image, fs_inode(fs, parent), name, strlen(name), &inode);
@@ -100,7 +106,7 @@ static void operation_getattr(fuse_req_t req, fuse_ino_t inode, struct fuse_file
         if (error < 0)
                 fuse_reply_err(req, -error);
         else
-                fuse_reply_attr(req, &st, FS_FOREVER);
+                fuse_reply_attr(req, &st, fs_timeout(fs));
 }
 
 static void operation_readlink(fuse_req_t req, fuse_ino_t inode)
@@ -193,11 +199,14 @@ static void operation_lseek(
                 fuse_reply_lseek(req, (off_t)found);
 }
 
-/* Directories are opened without asking: the kernel keeps them, too. */
 static void operation_opendir(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *fi)
 {
-        (void)inode, (void)fi;
-        fuse_reply_err(req, ENOSYS);
+        const struct fs *fs = fuse_req_userdata(req);
+        (void)inode;
+        if (fs->skips_opendir)
+                fuse_reply_err(req, ENOSYS);
+        else
+                fuse_reply_open(req, fi);
 }
 
 static void operation_statfs(fuse_req_t req, fuse_ino_t inode)

@@ -31,6 +31,7 @@ struct fs_options {
         char *variant;        /* NULL: the best one */
         char *fsname;         /* shown as the mount's source; NULL: the image */
         char *fuse;           /* options for libfuse and the kernel, comma-separated */
+        bool allow_root;
         bool suid;
         bool dev;
         uint32_t max_threads;

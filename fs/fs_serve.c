@@ -64,14 +64,22 @@ static int add_options(struct fuse_args *args, const struct fs_options *options)
                 source[size++] = *c;
         }
         source[size] = '\0';
-        if (asprintf(&text, "-oro,default_permissions,subtype=xaasfs,fsname=%s,%s,%s%s%s", source,
-                    options->suid ? "suid" : "nosuid", options->dev ? "dev" : "nodev",
-                    options->fuse != NULL ? "," : "",
+        if (asprintf(&text, "-oro,default_permissions,subtype=xaasfs,fsname=%s,%s%s,%s%s%s", source,
+                    options->allow_root ? "allow_root," : "", options->suid ? "suid" : "nosuid",
+                    options->dev ? "dev" : "nodev", options->fuse != NULL ? "," : "",
                     options->fuse != NULL ? options->fuse : "") < 0)
                 return -ENOMEM;
         if (fuse_opt_add_arg(args, "xaasfs") < 0 || fuse_opt_add_arg(args, text) < 0)
                 return -ENOMEM;
         return options->debug && fuse_opt_add_arg(args, "-d") < 0 ? -ENOMEM : 0;
+}
+
+static void warn_of_what_only_root_may(const struct fs_options *options)
+{
+        if (geteuid() != 0 && (options->suid || options->dev))
+                fmt_warning("%s: mounted without suid and dev, which only root may ask for; leave "
+                            "these options out",
+                        options->mountpoint);
 }
 
 static int new_session(struct fs *fs, const struct fs_options *options, struct fuse_session **ret)
@@ -135,6 +143,7 @@ int fs_session_mount(struct fs *fs, const struct fs_options *options, struct fs_
                 return -ENOMEM;
         session->statistics = fs->statistics;
         session->timeout_ns = options->timeout_ns;
+        warn_of_what_only_root_may(options);
         int error = fs_mountpoint_check(
                 options->mountpoint, options->auto_unmount, &session->mountpoint);
         fuse_set_log_func(take_fuse_words);
