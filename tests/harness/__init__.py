@@ -28,6 +28,7 @@ A test file is a list of functions named test_*, each taking one argument, and e
     harness.binary(name)   path of a command in the build folder
     harness.binary_for_anyone(t, name)   a copy of it for tests that become another user
     harness.processes_of(image)   process ids of xaasfs and what it started, by the image's path
+    harness.as_site_user(t, command)   as an ordinary user where /dev/fuse is open (site_user.py)
     harness.skip(reason)   ends this function as skipped
     harness.need_fuse(), need_fusermount(), need_root(), need_command(name)   skip without it
     harness.BuiltTwice, harness.serve       the same program plain and through the mount (served.py)
@@ -51,10 +52,13 @@ from .outcome import Skipped, TestFailure, skip
 from .rootfs import RootFs
 from .runner import Test, main
 from .served import BuiltTwice, Served, serve
+from .site_user import (SITE_USER, as_site_user, folder_of_site_user, need_user_namespaces,
+                        open_scratch_for_anyone)
 
 __all__ = [
-    "BUILD", "SOURCE", "BuiltTwice", "Mount", "RootFs", "Served", "Skipped", "Test", "TestFailure",
-    "as_user", "binary", "binary_for_anyone", "debian_root", "debian_source", "differences",
-    "kernel_squashfs", "main", "need_command", "need_fuse", "need_fusermount", "need_root",
-    "observe", "processes_of", "serve", "skip",
+    "BUILD", "BuiltTwice", "Mount", "RootFs", "SITE_USER", "SOURCE", "Served", "Skipped", "Test",
+    "TestFailure", "as_site_user", "as_user", "binary", "binary_for_anyone", "debian_root",
+    "debian_source", "differences", "folder_of_site_user", "kernel_squashfs", "main",
+    "need_command", "need_fuse", "need_fusermount", "need_root", "need_user_namespaces", "observe",
+    "open_scratch_for_anyone", "processes_of", "serve", "skip",
 ]

@@ -2,9 +2,11 @@
 """The command line of xaasfs: what it takes, what it refuses, and what that does to the mount."""
 
 import os
+import pathlib
 import pwd
 import re
 import shutil
+import stat
 import subprocess
 
 import harness
@@ -50,19 +52,123 @@ def test_the_manual_has_every_option(t):
         t.true(re.search(rf"[ \n]{name}\\?[=~ \n\"]", manual), f"{name} is not in xaasfs(1)")
 
 
-def test_mount_command_and_fstab_options(t):
+# mount(8) looks for helpers, and those for file systems, in fixed folders only.
+WITH_MOUNT = """
+set -e
+mount -t tmpfs tmpfs /usr/local/sbin
+ln -s {xaasfs} /usr/local/sbin/xaasfs
+mount -t fuse.xaasfs {image} {mnt} -o gid=7,allow_other,nofail,x-systemd.automount
+cat {mnt}/a
+stat -c :%g {mnt}/a
+umount {mnt}
+mount -T {fstab} {mnt}
+cat {mnt}/b
+grep -o ' {mnt} fuse.xaasfs [^ ]*' /proc/self/mounts
+umount {mnt}
+mount -a -T {fstab}
+cat {mnt}2/a {mnt}3/a
+umount {mnt}2 {mnt}3
+"""
+
+
+def test_mount_command_and_fstab(t):
     harness.need_root()
     harness.need_command("mount.fuse3")
-    image = t.squashfs({"a": b"served"})
+    image = t.squashfs({"a": b"a", "d/b": b"b"})
     mnt = t.scratch / "mnt"
-    mnt.mkdir()
-    # What mount(8) runs for `mount -t fuse.xaasfs`, except that it looks in fixed folders.
-    t.run(["mount.fuse3", f"{harness.binary('xaasfs')}#{image}", mnt, "-o",
-           "rw,allow_other,noauto,nofail,_netdev,x-systemd.automount,noexec"])
-    t.equal((mnt / "a").read_bytes(), b"served")
-    t.run(["umount", mnt])
+    for number in ("", "2", "3"):
+        (t.scratch / f"mnt{number}").mkdir()
+    fstab = t.scratch / "fstab"
+    fstab.write_text(f"""
+{image} {mnt} fuse.xaasfs subdir=d,noauto,nosuid,nodev,noexec,x-comment=this 0 0
+{image} {mnt}2 fuse.xaasfs defaults,_netdev,nofail,user,noatime 0 2
+xaasfs#{image} {mnt}3 fuse nonempty 0 0
+""")
+    script = WITH_MOUNT.format(xaasfs=harness.binary("xaasfs"), image=image, mnt=mnt, fstab=fstab)
+    done = t.run(["unshare", "-m", "sh", "-c", script])
+    t.equal(done.stdout, f"a:7\nb {mnt} fuse.xaasfs ro,nosuid,nodev,noexec,relatime,user_id=0,"
+                         "group_id=0,default_permissions\naa")
     t.wait_until(lambda: not harness.processes_of(image), "its end")
 
+
+def mount_line(mnt):
+    """SOURCE MOUNTPOINT TYPE OPTIONS 0 0"""
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        return next(line for line in mounts if f" {mnt} " in line)
+
+
+def test_what_the_mount_table_shows(t):
+    image = t.squashfs({"a": b"a"})
+    with t.mount(image) as mnt:
+        line = mount_line(mnt)
+        t.equal(line.split()[0], str(image))
+        t.equal(line.split()[2], "fuse.xaasfs")
+        for option in ("ro", "nosuid", "nodev", "default_permissions"):
+            t.true(option in line.split()[3].split(","), line)
+        t.true("allow_other" not in line, line)
+    with t.mount(image, options=["fsname=the\\, image"]) as mnt:
+        t.equal(mount_line(mnt).split()[0], "the,\\040image")
+    if os.geteuid() == 0:
+        with t.mount(image, options=["suid,dev,noexec,allow_other,fsname=x"]) as mnt:
+            t.equal(mount_line(mnt), f"x {mnt} fuse.xaasfs ro,noexec,relatime,user_id=0,group_id=0,"
+                                     "default_permissions,allow_other 0 0\n")
+
+
+def can_read(path):
+    try:
+        path.read_bytes()
+        return True
+    except OSError:
+        return False
+
+
+def test_permissions(t):
+    harness.need_root()
+    tree = t.scratch / "tree"
+    tree.mkdir()
+    for name, mode in (("open", 0o644), ("closed", 0o600)):
+        (tree / name).write_bytes(b"x")
+        (tree / name).chmod(mode)
+    os.mknod(tree / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    shutil.copy2("/usr/bin/id", tree / "id")
+    (tree / "id").chmod(0o4755)
+    image = t.scratch / "image.sqfs"
+    t.run(["mksquashfs", tree, image, "-quiet", "-no-progress"])
+    harness.open_scratch_for_anyone(t)
+
+    def seen(options):
+        with t.mount(image, options=options, mountpoint=t.scratch / "mnt") as mnt:
+            me = t.run(["setpriv", "--reuid", NOBODY, "--clear-groups", mnt / "id", "-u"], expect=None)
+            return ([harness.as_user(NOBODY, can_read, mnt / name) for name in ("open", "closed", "null")],
+                    me.stdout.strip())
+
+    t.equal(seen([]), ([False] * 3, ""), "what others may without allow_other")
+    t.equal(seen(["allow_root"]), ([False] * 3, ""), "and with allow_root")
+    t.equal(seen(["allow_other"]), ([True, False, False], str(NOBODY)))
+    t.equal(seen(["allow_other", "dev", "suid"]), ([True, False, True], "0"))
+    t.equal(seen(["allow_other", f"uid={NOBODY}"]), ([True, True, False], str(NOBODY)))
+
+
+def test_threads_and_channels(t):
+    image = t.squashfs({"a": b"a"})
+
+    def channels(mount):
+        # Threads start as they are needed.
+        t.run(["sh", "-c", f"for n in 1 2 3 4; do find {mount.path} -type f & done; wait"])
+        folder = pathlib.Path(f"/proc/{mount.pid}/fd")
+        return sum(os.readlink(fd) == "/dev/fuse" for fd in folder.iterdir())
+
+    for options, arguments, one in ((["noclone_fd"], (), True), ([], ["-s"], True), ([], (), False)):
+        mount = t.mount(image, options=options, arguments=arguments)
+        t.equal(channels(mount) == 1, one, f"one channel with {options}{arguments}")
+        mount.stop()
+
+
+def test_every_request_is_printed(t):
+    mount = t.mount(t.squashfs({"a": b"a"}), arguments=["-d"])
+    t.equal((mount.path / "a").read_bytes(), b"a")
+    t.contains(mount.log, "LOOKUP")
+    mount.stop()
 
 
 def test_options_of_other_mount_commands(t):
