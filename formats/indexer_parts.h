@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The growing parts of an index while it is made, and the set of inodes that were seen. */
+/* The growing parts of an index while it is made. */
 #ifndef INDEXER_PARTS_H
 #define INDEXER_PARTS_H
 
 #include "fmt_index.h"
 
-#include <stdbool.h>
+#include <stddef.h>
 
 /* One array of the index. */
 struct indexer_part {
@@ -35,20 +35,5 @@ int indexer_write(
         const struct indexer_parts *parts, struct fmt_index_header *header, int output_fd);
 
 void indexer_parts_done(struct indexer_parts *parts);
-
-/* From an inode's place in the image to its number in the index. */
-struct indexer_seen {
-        struct indexer_seen_slot {
-                uint64_t place; /* libsquashfuse's inode id + 1; 0: empty */
-                uint32_t number;
-        } * slots;
-        size_t n_slots; /* a power of two, or 0 */
-        size_t used;
-};
-
-/* *ret_slot is PLACE's own: number is 0 if it is new. -ENOMEM. Valid until the next call. */
-int indexer_seen_slot(
-        struct indexer_seen *seen, uint64_t place, struct indexer_seen_slot **ret_slot);
-void indexer_seen_done(struct indexer_seen *seen);
 
 #endif

@@ -13,20 +13,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Directories are visited depth first but their entries are numbered together, so the walk comes
- * back to inode blocks it has left; libsquashfuse keeps 8 of 8 KiB by itself. */
-#define METADATA_BLOCKS 128
+/* libsquashfuse searches its decompressed blocks (8 KiB each) one by one, many times per inode. Of
+ * a root file system's 247, the walk comes back to 28 that 16 do not hold any more; 128 hold nearly
+ * all, and searching them costs three times what that saves. */
+#define METADATA_BLOCKS 16
 
-/* A directory that was listed by its parent and waits to be read itself. */
+/* An inode that was listed by a directory and waits to be read itself. */
 struct pending {
-        sqfs_inode inode;
-        uint32_t number;
+        sqfs_inode_id place;
+        uint32_t number; /* in the index */
+        uint32_t parent; /* the directory's number */
 };
 
 struct walk {
         sqfs fs;
         struct indexer_parts parts;
-        struct indexer_seen seen;
+        uint32_t *numbers; /* in the index, by number in the image; 0: not seen yet */
         struct indexer_xattrs xattrs;
         struct indexer_part pending; /* struct pending, last in first out */
         uint32_t n_inodes;
@@ -134,52 +136,26 @@ static int fill_common(struct walk *walk, sqfs_inode *inode, struct fmt_index_in
         return error < 0 ? problem(walk, error) : 0;
 }
 
-static int push(struct walk *walk, const sqfs_inode *inode, uint32_t number)
+/* Gives the inode that a directory lists its number in the index, *ret. One that was listed before
+ * (a hard link) has it already; another one's record is empty until add_inode. The kernel tells
+ * inodes apart by the numbers they have in the image, too, and they are dense: 1 to the
+ * superblock's count. */
+static int list_inode(
+        struct walk *walk, sqfs_inode_num in_image, const struct pending *listed, uint32_t *ret)
 {
-        const struct pending pending = {.inode = *inode, .number = number};
-        int error = indexer_part_append(&walk->pending, &pending, sizeof pending);
+        if (in_image == 0 || in_image > walk->fs.sb.inodes)
+                return damaged(walk, "an inode has an impossible number");
+        uint32_t *number = &walk->numbers[in_image - 1];
+        *ret = *number;
+        if (*number != 0)
+                return 0;
+        *ret = *number = ++walk->n_inodes;
+        struct pending pending = *listed;
+        pending.number = *number;
+        int error = indexer_part_append(&walk->parts.inodes, NULL, sizeof(struct fmt_index_inode));
+        if (error == 0)
+                error = indexer_part_append(&walk->pending, &pending, sizeof pending);
         return error < 0 ? problem(walk, error) : 0;
-}
-
-/* Adds the inode at PLACE, listed in directory PARENT, unless it is there; *ret is its number. */
-static int add_inode(struct walk *walk, sqfs_inode_id place, uint32_t parent, uint32_t *ret)
-{
-        sqfs_inode inode;
-        struct fmt_index_inode record;
-        struct indexer_seen_slot *slot = NULL;
-        if (sqfs_inode_get(&walk->fs, &inode, place) != SQFS_OK)
-                return damaged(walk, "an inode cannot be read");
-        const bool is_directory = S_ISDIR(inode.base.mode);
-        if (is_directory || inode.nlink > 1) {
-                if (indexer_seen_slot(&walk->seen, place, &slot) < 0)
-                        return problem(walk, -ENOMEM);
-                if (slot->number != 0 && is_directory)
-                        return damaged(walk, "a directory is listed twice");
-                if (slot->number != 0) {
-                        *ret = slot->number;
-                        return 0;
-                }
-        }
-        if (fill_common(walk, &inode, &record) < 0)
-                return -1;
-        if (S_ISREG(record.mode) && add_regular(walk, &inode, &record) < 0)
-                return -1;
-        if (S_ISLNK(record.mode) && add_symlink(walk, &inode, &record) < 0)
-                return -1;
-        if (S_ISCHR(record.mode) || S_ISBLK(record.mode))
-                record.rdev = (uint32_t)inode.xtra.dev.major << 20 |
-                              ((uint32_t)inode.xtra.dev.minor & 0xfffff);
-        if (is_directory) {
-                record.size = inode.xtra.dir.dir_size;
-                record.parent = parent;
-        }
-        *ret = ++walk->n_inodes;
-        if (slot != NULL)
-                slot->number = *ret;
-        int error = indexer_part_append(&walk->parts.inodes, &record, sizeof record);
-        if (error < 0)
-                return problem(walk, error);
-        return is_directory ? push(walk, &inode, *ret) : 0;
 }
 
 static int compare_entries(const void *a, const void *b, void *text)
@@ -190,39 +166,88 @@ static int compare_entries(const void *a, const void *b, void *text)
         return order != 0 ? order : (x->name_size > y->name_size) - (x->name_size < y->name_size);
 }
 
-static int read_directory(struct walk *walk, struct pending *pending)
+/* Last in, first out: turned around, what was pushed from START on comes in the order of the
+ * listing. */
+static void turn_around(struct indexer_part *pending, size_t start)
 {
-        sqfs_dir directory;
+        struct pending *low = (struct pending *)(pending->data + start);
+        struct pending *high = (struct pending *)(pending->data + pending->size);
+        while (low < --high) {
+                const struct pending kept = *low;
+                *low++ = *high;
+                *high = kept;
+        }
+}
+
+static int add_entries(struct walk *walk, sqfs_dir *directory, uint32_t parent, bool *ret_sorted)
+{
         sqfs_dir_entry listed;
         sqfs_name name;
         sqfs_err failure = SQFS_OK;
-        if (sqfs_dir_open(&walk->fs, &pending->inode, &directory, 0) != SQFS_OK)
-                return damaged(walk, "a directory cannot be read");
+        struct fmt_index_entry entry = {0}, previous = {0};
         sqfs_dentry_init(&listed, name);
-        const size_t start = walk->parts.entries.size;
-        while (sqfs_dir_next(&walk->fs, &directory, &listed, &failure)) {
-                struct fmt_index_entry entry = {
-                        .name_size = (uint32_t)sqfs_dentry_name_size(&listed)};
+        for (*ret_sorted = true; sqfs_dir_next(&walk->fs, directory, &listed, &failure);
+                previous = entry) {
+                entry.name_size = (uint32_t)sqfs_dentry_name_size(&listed);
                 int error = indexer_text(
                         &walk->parts, sqfs_dentry_name(&listed), entry.name_size, &entry.name);
                 if (error < 0)
                         return problem(walk, error);
-                if (add_inode(walk, sqfs_dentry_inode(&listed), pending->number, &entry.inode) < 0)
+                const struct pending pending = {
+                        .place = sqfs_dentry_inode(&listed), .parent = parent};
+                if (list_inode(walk, sqfs_dentry_inode_num(&listed), &pending, &entry.inode) < 0)
                         return -1;
                 error = indexer_part_append(&walk->parts.entries, &entry, sizeof entry);
                 if (error < 0)
                         return problem(walk, error);
+                if (compare_entries(&previous, &entry, walk->parts.text.data) >= 0)
+                        *ret_sorted = false;
         }
-        if (failure != SQFS_OK)
+        return failure == SQFS_OK ? 0 : damaged(walk, "a directory cannot be read");
+}
+
+static int add_directory(struct walk *walk, sqfs_inode *inode, uint32_t number)
+{
+        sqfs_dir directory;
+        bool sorted;
+        const size_t start = walk->parts.entries.size, first_pending = walk->pending.size;
+        if (sqfs_dir_open(&walk->fs, inode, &directory, 0) != SQFS_OK)
                 return damaged(walk, "a directory cannot be read");
+        if (add_entries(walk, &directory, number, &sorted) < 0)
+                return -1;
+        turn_around(&walk->pending, first_pending);
         const size_t count = (walk->parts.entries.size - start) / sizeof(struct fmt_index_entry);
-        struct fmt_index_inode *record = inode_at(walk, pending->number);
+        struct fmt_index_inode *record = inode_at(walk, number);
         record->first = (uint32_t)(start / sizeof(struct fmt_index_entry));
         record->count = (uint32_t)count;
-        /* mksquashfs sorts by itself; the check refuses what is not sorted. */
-        qsort_r(walk->parts.entries.data + start, count, sizeof(struct fmt_index_entry),
-                compare_entries, walk->parts.text.data);
+        /* mksquashfs sorts by itself; the check refuses what has a name twice. */
+        if (!sorted)
+                qsort_r(walk->parts.entries.data + start, count, sizeof(struct fmt_index_entry),
+                        compare_entries, walk->parts.text.data);
         return 0;
+}
+
+static int add_inode(struct walk *walk, const struct pending *pending)
+{
+        sqfs_inode inode;
+        struct fmt_index_inode record;
+        if (sqfs_inode_get(&walk->fs, &inode, pending->place) != SQFS_OK)
+                return damaged(walk, "an inode cannot be read");
+        if (fill_common(walk, &inode, &record) < 0)
+                return -1;
+        if (S_ISREG(record.mode) && add_regular(walk, &inode, &record) < 0)
+                return -1;
+        if (S_ISLNK(record.mode) && add_symlink(walk, &inode, &record) < 0)
+                return -1;
+        if (S_ISCHR(record.mode) || S_ISBLK(record.mode))
+                record.rdev = (uint32_t)inode.xtra.dev.major << 20 |
+                              ((uint32_t)inode.xtra.dev.minor & 0xfffff);
+        if (S_ISDIR(record.mode)) {
+                record.size = inode.xtra.dir.dir_size;
+                record.parent = pending->parent;
+        }
+        *inode_at(walk, pending->number) = record;
+        return S_ISDIR(record.mode) ? add_directory(walk, &inode, pending->number) : 0;
 }
 
 static int add_fragments(struct walk *walk)
@@ -243,18 +268,33 @@ static int add_fragments(struct walk *walk)
         return 0;
 }
 
+/* The root's own number is in its inode only. */
+static int list_root(struct walk *walk)
+{
+        const struct pending root = {.place = sqfs_inode_root(&walk->fs), .parent = 1};
+        sqfs_inode inode;
+        uint32_t number;
+        if (sqfs_inode_get(&walk->fs, &inode, root.place) != SQFS_OK)
+                return damaged(walk, "an inode cannot be read");
+        if (!S_ISDIR(inode.base.mode))
+                return damaged(walk, "the root is not a directory");
+        return list_inode(walk, inode.base.inode_number, &root, &number);
+}
+
+/* Depth first, in the order of the listings: so mksquashfs wrote the inodes, and so each block of
+ * them is read once. */
 static int walk_tree(struct walk *walk)
 {
-        uint32_t root;
-        if (add_inode(walk, sqfs_inode_root(&walk->fs), 1, &root) < 0)
+        walk->numbers = calloc((size_t)walk->fs.sb.inodes + 1, sizeof *walk->numbers);
+        if (walk->numbers == NULL)
+                return problem(walk, -ENOMEM);
+        if (list_root(walk) < 0)
                 return -1;
-        if (walk->pending.size == 0)
-                return damaged(walk, "the root is not a directory");
         while (walk->pending.size > 0) {
                 struct pending pending;
                 walk->pending.size -= sizeof pending;
                 memcpy(&pending, walk->pending.data + walk->pending.size, sizeof pending);
-                if (read_directory(walk, &pending) < 0)
+                if (add_inode(walk, &pending) < 0)
                         return -1;
         }
         return 0;
@@ -306,7 +346,7 @@ enum fmt_indexer_exit indexer_walk(
         }
         /* What libsquashfuse allocated goes with the process. */
         indexer_xattrs_done(&walk.xattrs);
-        indexer_seen_done(&walk.seen);
+        free(walk.numbers);
         indexer_parts_done(&walk.parts);
         free(walk.pending.data);
         *ret_sentence = walk.sentence;
