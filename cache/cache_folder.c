@@ -202,9 +202,10 @@ int cache_folder_sub(int parent, const char *name, bool create, mode_t mode, int
         int fd = openat(parent, name, flags);
 
         if (fd < 0 && errno == ENOENT && create) {
+                /* Not on disk before it is used: what a crash forgets is made again, and the first
+                 * mount of all need not wait. */
                 if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
                         return -errno;
-                fsync(parent);
                 fd = openat(parent, name, flags);
         }
         if (fd < 0)
