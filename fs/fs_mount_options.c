@@ -21,6 +21,7 @@ enum kind {
         USER,          /* uint32_t, a number or a name */
         GROUP,         /* as USER */
         DESCRIPTOR,    /* int, open for writing */
+        WISH,          /* struct jit_wish */
         TO_FUSE,       /* handed on as it is */
         TO_FUSE_VALUE, /* handed on with its value */
         IGNORED,       /* true anyway of what never changes, or meant for mount(8) */
@@ -40,6 +41,9 @@ static const struct option {
         {"patience", SECONDS, offsetof(struct fs_options, patience_ns), NULL},
         {"target", TEXT, offsetof(struct fs_options, target), NULL},
         {"variant", TEXT, offsetof(struct fs_options, variant), NULL},
+        {"fp", WISH, offsetof(struct fs_options, wish), NULL},
+        {"lto", WISH, offsetof(struct fs_options, wish), NULL},
+        {"policy", WISH, offsetof(struct fs_options, wish), NULL},
         {"cache", TEXT, offsetof(struct fs_options, cache), NULL},
         {"cache_limit", SIZE, offsetof(struct fs_options, cache_limit), NULL},
         {"cache_size", SIZE, offsetof(struct fs_options, block_cache), NULL},
@@ -141,6 +145,7 @@ bool fs_mount_option_wants_value(const char *name)
         case USER:
         case GROUP:
         case DESCRIPTOR:
+        case WISH:
         case TO_FUSE_VALUE:
                 return true;
         default:
@@ -245,6 +250,16 @@ static int parse_descriptor(const char *name, const char *text, int *ret)
         return 0;
 }
 
+static int parse_wish(const char *name, const char *text, struct jit_wish *wish)
+{
+        _cleanup_free_ char *reason = NULL;
+        int error = jit_wish_set(wish, name, text, &reason);
+        if (error == -EINVAL)
+                fmt_error("option %s=%s: %s; xaasfs(1) says how programs are compiled", name, text,
+                        reason != NULL ? reason : "not understood");
+        return error;
+}
+
 static int keep_text(const char *text, char **ret)
 {
         free(*ret);
@@ -287,6 +302,8 @@ static int set(struct fs_options *options, const struct option *option, const ch
                 return parse_owner(option->name, value, option->kind == GROUP, field);
         case DESCRIPTOR:
                 return parse_descriptor(option->name, value, field);
+        case WISH:
+                return parse_wish(option->name, value, field);
         case TO_FUSE:
         case TO_FUSE_VALUE:
                 return append_fuse(options, word);

@@ -3,6 +3,8 @@
 #ifndef FS_OPTIONS_H
 #define FS_OPTIONS_H
 
+#include "jit_policy.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,6 +31,7 @@ struct fs_options {
         char *cache;          /* folder of compiled programs; NULL: the user's own */
         char *target;         /* what is compiled for; NULL: this host */
         char *variant;        /* NULL: the best one */
+        struct jit_wish wish; /* how programs are compiled */
         char *fsname;         /* shown as the mount's source; NULL: the image */
         char *fuse;           /* options for libfuse and the kernel, comma-separated */
         bool allow_root;

@@ -202,7 +202,8 @@ static uint64_t sweep(void *context, uint64_t now)
 int fs_portable_start(
         struct fs_portable *portable, const struct fs_options *options, struct jit_spawner *spawner)
 {
-        const struct jit_options session_options = {.variant = options->variant};
+        const struct jit_options session_options = {
+                .variant = options->variant, .wish = options->wish};
         int error = jit_session_new(&session_options, spawner, portable->shared.cache,
                 portable->target, portable->bundle, portable->manifest, &portable->shared.session);
         if (error < 0)

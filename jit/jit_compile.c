@@ -96,7 +96,7 @@ static int start_worker(struct jit_compile *compile)
 {
         struct jit_session *session = compile->session;
         compile->order = (struct jit_worker_order){.variant = compile->program->variant,
-                .target = session->target,
+                .target = compile->program->target,
                 .toolchain = session->toolchain,
                 .folder = jit_scratch_path(compile->scratch),
                 .seeds = compile->seed_folders,
@@ -253,7 +253,7 @@ static void tell_success(const struct jit_compile *compile)
         fmt_info("compiled %s for %s: %zu modules (%" PRIu64 " reused), %" PRIu64
                  " bytes in %.3f s (ms: wait %.1f, start %.1f, read %.1f, retarget %.1f, "
                  "link %.1f, check %.1f, publish %.1f)",
-                compile->program->path, compile->session->target->label, compile->n_modules, reused,
+                compile->program->path, compile->program->target->label, compile->n_modules, reused,
                 report->elf_size, (double)since(jit_now_ns(), compile->began_ns) / 1e9,
                 (double)phases->wait / 1e6, (double)phases->start / 1e6, (double)phases->read / 1e6,
                 (double)phases->retarget / 1e6, (double)phases->link / 1e6,
@@ -271,7 +271,7 @@ static void tell_failure(struct jit_compile *compile, int error)
                 return;
         cache_count(compile->session->cache, CACHE_COMPILES_FAILED, 1);
         fmt_error("cannot compile %s for %s: %s; %s", program->path,
-                compile->session->target->label, compile->result.reason,
+                program->target->label, compile->result.reason,
                 program->baseline ? "its generic version is used instead, see `xaas inspect`"
                                   : "try another -o target=, or pack the image with baselines");
 }
@@ -341,7 +341,7 @@ static void publish(struct jit_compile *compile)
 {
         struct jit_session *session = compile->session;
         struct cache_meta meta = {.program = compile->program->path,
-                .target = session->target_text,
+                .target = compile->program->target_text,
                 .elf_size = compile->report.elf_size,
                 .size = compile->program->size,
                 .compile_ns = since(compile->report.check_ns, compile->began_ns)};

@@ -119,6 +119,40 @@ bool jit_policy_equal(const struct jit_policy *a, const struct jit_policy *b)
                !strcmp(a->tune, b->tune) && !strcmp(a->target, b->target);
 }
 
+static int refuse_value(char **ret_reason, const char *name, const char *value, const char *values)
+{
+        if (asprintf(ret_reason, "%s=%s: it takes %s", name, value, values) < 0)
+                *ret_reason = NULL;
+        return -EINVAL;
+}
+
+int jit_wish_set(struct jit_wish *wish, const char *name, const char *value, char **ret_reason)
+{
+        static const char *const fp[] = {[JIT_FP_DEFAULT] = "default", [JIT_FP_STRICT] = "strict"};
+        static const char *const lto[] = {
+                [JIT_LTO_THIN] = "thin", [JIT_LTO_FULL] = "full", [JIT_LTO_OFF] = "off"};
+        int word;
+        if (!strcmp(name, "fp")) {
+                word = find_word(value, fp, N_WORDS(fp));
+                if (word < 0)
+                        return refuse_value(ret_reason, name, value, "strict or default");
+                wish->has_fp = true;
+                wish->fp = (enum jit_fp)word;
+                return 0;
+        }
+        if (!strcmp(name, "lto")) {
+                word = find_word(value, lto, N_WORDS(lto));
+                if (word < 0)
+                        return refuse_value(ret_reason, name, value, "full, thin or off");
+                wish->has_lto = true;
+                wish->lto = (enum jit_lto)word;
+                return 0;
+        }
+        int r = jit_policy_parse(value, &wish->policy, ret_reason);
+        wish->has_policy |= r == 0;
+        return r;
+}
+
 /* The width that a model prefers is itself a feature; a wider one is preferred by taking it away.
  */
 char *jit_policy_features(const struct jit_policy *policy, const char *features)

@@ -46,6 +46,18 @@ int jit_policy_parse(const char *text, struct jit_policy *ret, char **ret_reason
 int jit_policy_format(const struct jit_policy *policy, char **ret_text);
 bool jit_policy_equal(const struct jit_policy *a, const struct jit_policy *b);
 
+/* What a person asked for on a command line; all of it may be missing. */
+struct jit_wish {
+        bool has_policy, has_fp, has_lto;
+        struct jit_policy policy; /* instead of whatever was chosen for a program */
+        enum jit_fp fp;           /* instead of that policy's */
+        enum jit_lto lto;
+};
+
+/* The options of xaasfs and `xaas prewarm`: NAME is "policy" (as above), "fp" (strict, default) or
+ * "lto" (full, thin, off). -EINVAL and a sentence in *ret_reason, which the caller frees. */
+int jit_wish_set(struct jit_wish *wish, const char *name, const char *value, char **ret_reason);
+
 /* FEATURES (a target's, "+avx2,…") with what POLICY adds for the code generator. The caller frees
  * it; NULL: out of memory. */
 char *jit_policy_features(const struct jit_policy *policy, const char *features);

@@ -3,6 +3,7 @@
 
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
+#include "jit_choice.h"
 #include "jit_key.h"
 #include "jit_recipe.h"
 
@@ -19,12 +20,12 @@ static void free_program(struct jit_program **program)
 
 /* Why this target cannot run VARIANT, or NULL; the caller frees it. -ENOMEM by ret. */
 static int find_obstacle(
-        const struct jit_session *session, const struct fmt_variant *variant, char **ret)
+        const struct jit_target *target, const struct fmt_variant *variant, char **ret)
 {
         _cleanup_free_ char *missing = NULL;
         int n = 0;
         *ret = NULL;
-        bool runs = jit_target_has(session->target, variant->required, &missing);
+        bool runs = jit_target_has(target, variant->required, &missing);
         for (size_t i = 0; i < variant->n_inputs && runs; i++) {
                 const struct fmt_module_facts *module = &variant->inputs[i].module;
                 if (variant->inputs[i].kind != FMT_INPUT_MODULE)
@@ -33,7 +34,7 @@ static int find_obstacle(
                         n = asprintf(ret, "module %s was not packed", variant->inputs[i].name);
                         return n < 0 ? -ENOMEM : 0;
                 }
-                runs = jit_target_has(session->target, module->required, &missing);
+                runs = jit_target_has(target, module->required, &missing);
         }
         if (!runs)
                 n = asprintf(ret, "needs %s", missing ? missing : "another CPU");
@@ -58,7 +59,7 @@ static int choose_variant(const struct jit_session *session, struct jit_program 
         for (size_t i = 0; i < record->n_variants && !by_name; i++) {
                 const struct fmt_variant *variant = &record->variants[i];
                 _cleanup_free_ char *obstacle = NULL;
-                int r = find_obstacle(session, variant, &obstacle);
+                int r = find_obstacle(session->target, variant, &obstacle);
                 if (r < 0)
                         return r;
                 by_name = session->variant && strcmp(variant->name, session->variant) == 0;
@@ -76,12 +77,64 @@ static int choose_variant(const struct jit_session *session, struct jit_program 
 
 /* ---- how ---- */
 
-static void choose_policy(const struct jit_session *session, struct jit_program *program)
+/* What was measured to be best for it, unless the session knows better. */
+static int read_choice(const struct jit_session *session, struct jit_program *program)
 {
-        program->policy = session->policy;
+        const struct jit_wish *wish = &session->options.wish;
+        struct jit_choice choice;
+        program->policy = wish->has_policy ? wish->policy : JIT_POLICY_DEFAULT;
+        int r = jit_choice_name(program->variant, session->target_text, &program->choice_name);
+        if (r < 0 || wish->has_policy)
+                return r;
+        r = jit_choice_read(session->cache, &program->choice_name, &choice);
+        if (r < 0) {
+                if (r != -ENOENT)
+                        fmt_warning("what `xaas tune` chose for %s cannot be read: %s; it is "
+                                    "compiled as usual; tune it again",
+                                program->path, strerror(-r));
+                return r == -ENOMEM ? r : 0;
+        }
+        program->policy = choice.policy;
+        jit_choice_done(&choice);
+        return 0;
+}
+
+/* A program that the policy's own target cannot run stays with the session's. */
+static int use_own_target(struct jit_program *program)
+{
+        _cleanup_free_ char *obstacle = NULL;
+        struct jit_target *target;
+        int r = jit_target_detect(program->policy.target, false, &target);
+        if (r == 0)
+                r = find_obstacle(target, program->variant, &obstacle);
+        else if (r != -ENOMEM)
+                return 0; /* which has been said */
+        if (r < 0 || obstacle) {
+                jit_target_free(target);
+                return r;
+        }
+        program->target = program->own_target = target;
+        return 0;
+}
+
+static int choose_policy(const struct jit_session *session, struct jit_program *program)
+{
+        const struct jit_wish *wish = &session->options.wish;
+        struct jit_policy *policy = &program->policy;
+        program->target = session->target;
+        int r = read_choice(session, program);
+        if (r < 0)
+                return r;
+        if (wish->has_fp)
+                policy->fp = wish->fp;
+        if (wish->has_lto)
+                policy->lto = wish->lto;
         /* Constructors are put in order by the module that each came from (jit_link_order.h). */
-        if (program->policy.lto == JIT_LTO_FULL && jit_recipe_order_matters(program->variant))
-                program->policy.lto = JIT_LTO_THIN;
+        if (policy->lto == JIT_LTO_FULL && jit_recipe_order_matters(program->variant))
+                policy->lto = JIT_LTO_THIN;
+        if (policy->target[0])
+                r = use_own_target(program);
+        return r < 0 ? r : jit_target_describe(program->target, &program->target_text);
 }
 
 /* ---- its names ---- */
@@ -100,7 +153,7 @@ static int compute_keys(const struct jit_session *session, struct jit_program *p
                 return r;
         struct jit_key_ingredients ingredients = {.variant = program->variant,
                 .size = program->size,
-                .target = session->target_text,
+                .target = program->target_text,
                 .toolchain = session->toolchain->identity,
                 .policy = policy};
         r = jit_key_compute(&ingredients, &program->keys[0]);
@@ -143,7 +196,7 @@ int jit_program_load(
         if (r == 0)
                 r = choose_variant(session, loaded);
         if (r == 0)
-                choose_policy(session, loaded);
+                r = choose_policy(session, loaded);
         if (r == 0)
                 r = compute_keys(session, loaded);
         if (r < 0)
@@ -166,6 +219,8 @@ void jit_program_free(struct jit_program *program)
         free(program->path);
         fmt_record_free(program->record);
         free(program->unsupported);
+        jit_target_free(program->own_target);
+        free(program->target_text);
         free(program->keys);
         free(program);
 }
@@ -173,6 +228,16 @@ void jit_program_free(struct jit_program *program)
 const struct fmt_variant *jit_program_variant(const struct jit_program *program)
 {
         return program->variant;
+}
+
+const struct jit_policy *jit_program_policy(const struct jit_program *program)
+{
+        return &program->policy;
+}
+
+void jit_program_choice_name(const struct jit_program *program, struct fmt_digest *ret)
+{
+        *ret = program->choice_name;
 }
 
 void jit_program_key(const struct jit_program *program, struct fmt_digest *ret)

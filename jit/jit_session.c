@@ -380,7 +380,6 @@ static int set_up(struct jit_session *session, const struct jit_options *options
                 r = jit_target_describe(session->target, &session->target_text);
         if (r == 0)
                 r = list_scopes(session);
-        session->policy = options->policy ? *options->policy : JIT_POLICY_DEFAULT;
         if (r == 0 && options->variant && !(session->variant = strdup(options->variant)))
                 r = -ENOMEM;
         session->stop_fd = eventfd(0, EFD_CLOEXEC);

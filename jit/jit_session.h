@@ -32,7 +32,8 @@ struct jit_options {
         unsigned deadline_s;      /* one compile may take this long; 0: 1800 */
         uint64_t memory_limit;    /* bytes per worker; 0: 3/4 of physical memory */
         const char *variant;      /* -o variant=, or NULL */
-        const struct jit_policy *policy; /* how everything is compiled; NULL: JIT_POLICY_DEFAULT */
+        struct jit_wish wish;     /* without one: as was chosen for each program (jit_choice.h),
+                                     else JIT_POLICY_DEFAULT */
         const char *libexec;      /* folder of xaas-worker and xaas-bitcode; NULL: built in, or $XAASFS_LIBEXEC */
         const char *linker;       /* ld.lld; NULL: found at build time, or $XAASFS_LLD */
 };
@@ -52,6 +53,9 @@ int jit_program_load(struct jit_session *session, const struct fmt_program *prog
         struct jit_program **ret);
 void jit_program_free(struct jit_program *program);
 const struct fmt_variant *jit_program_variant(const struct jit_program *program);
+const struct jit_policy *jit_program_policy(const struct jit_program *program);
+/* The name under which a policy is chosen for it (jit_choice.h). */
+void jit_program_choice_name(const struct jit_program *program, struct fmt_digest *ret);
 void jit_program_key(const struct jit_program *program, struct fmt_digest *ret);
 /* NULL if this host can run some variant, else why not: "needs avx512f". Then only the baseline can be served. */
 const char *jit_program_unsupported(const struct jit_program *program);

@@ -21,7 +21,6 @@ struct jit_session {
         const struct fmt_bundle *bundle;
         const struct fmt_manifest *manifest;
         struct jit_toolchain *toolchain;
-        struct jit_policy policy;  /* of programs without one of their own */
         char *target_text;         /* jit_target_describe */
         char *variant;             /* wanted by name, or NULL */
         struct fmt_digest *scopes; /* the image's own root, then those it trusts */
@@ -48,7 +47,11 @@ struct jit_program {
         bool baseline;
         struct fmt_record *record;
         const struct fmt_variant *variant;
+        struct fmt_digest choice_name;
         struct jit_policy policy;
+        struct jit_target *own_target;   /* where the policy names one; else NULL */
+        const struct jit_target *target; /* that, or the session's */
+        char *target_text;               /* jit_target_describe of it */
         char *unsupported; /* or NULL */
         /* Where a result may lie. keys[0]: nothing but the program itself went in; keys[1 + i]:
          * module results of scopes[i] did; behind those 1 + n_scopes the same again for what

@@ -4,6 +4,7 @@
 #include "session_harness.h"
 
 #include "fmt_cleanup.h"
+#include "jit_choice.h"
 #include "jit_spawner.h"
 
 #include <string.h>
@@ -81,14 +82,15 @@ static char *disassemble(int fd)
         return text;
 }
 
+/* TEXT NULL: as the cache says. */
 static void compile(const char *target, const char *text, struct compiled *ret)
 {
         struct session_harness harness;
-        struct jit_policy policy;
+        struct jit_options options = {0};
         struct harness_answer answer;
         struct fmt_digest key;
-        REQUIRE(jit_policy_parse(text, &policy, NULL) == 0);
-        const struct jit_options options = {.policy = &policy};
+        if (text != NULL)
+                REQUIRE(jit_wish_set(&options.wish, "policy", text, NULL) == 0);
         harness_open(&harness, &image, spawner, "cache", target, &options);
         struct jit_program *program = harness_load(&harness, "bin/digits");
         jit_program_key(program, &key);
@@ -96,7 +98,7 @@ static void compile(const char *target, const char *text, struct compiled *ret)
         jit_program_free(program);
         harness_ask(&harness, "bin/digits", &answer);
         if (answer.error < 0)
-                fprintf(stderr, "%s for %s: %s\n", text, target, answer.reason);
+                fprintf(stderr, "%s for %s: %s\n", text ? text : "chosen", target, answer.reason);
         REQUIRE(answer.error == 0);
         ret->output = sample_run(&image, answer.fd);
         ret->code = disassemble(answer.fd);
@@ -157,6 +159,52 @@ static void test_lto(void)
         done(&off);
 }
 
+/* What was chosen for the program is used by sessions that are not told otherwise, for that target
+ * alone, until it is taken back. */
+static void test_choice(void)
+{
+        struct session_harness harness;
+        struct compiled usual, chosen, elsewhere, forgotten;
+        struct fmt_digest name;
+        struct jit_choice choice = {.program = (char *)"bin/digits",
+                .target = (char *)TARGET,
+                .policy = {.opt = 2, .width = 128},
+                .why = (char *)"measured"};
+        harness_open(&harness, &image, spawner, "cache", TARGET, NULL);
+        struct jit_program *program = harness_load(&harness, "bin/digits");
+        jit_program_choice_name(program, &name);
+        jit_program_free(program);
+        REQUIRE(jit_choice_write(harness.cache, &name, &choice) == 0);
+        harness_close(&harness);
+
+        compile(TARGET, "opt=3", &usual);
+        compile(TARGET, NULL, &chosen);
+        compile("x86-64-v2", NULL, &elsewhere);
+        CHECK(holds(&usual, "ymm") && !holds(&chosen, "ymm"));
+        CHECK(strcmp(usual.key, chosen.key) != 0);
+        harness_open(&harness, &image, spawner, "cache", TARGET, NULL);
+        REQUIRE(jit_choice_remove(harness.cache, &name) == 0);
+        harness_close(&harness);
+        compile(TARGET, NULL, &forgotten);
+        CHECK(strcmp(usual.key, forgotten.key) == 0);
+        done(&usual);
+        done(&chosen);
+        done(&elsewhere);
+        done(&forgotten);
+}
+
+/* The program as for any x86-64, on a host that could do more. */
+static void test_target_of_a_policy(void)
+{
+        struct compiled generic, lesser;
+        compile("x86-64", "opt=3", &generic);
+        compile(TARGET, "opt=3,target=x86-64", &lesser);
+        CHECK(!holds(&lesser, "ymm") && strcmp(generic.output, lesser.output) == 0);
+        CHECK(strcmp(generic.code, lesser.code) == 0);
+        done(&generic);
+        done(&lesser);
+}
+
 int main(void)
 {
         spawner = harness_spawner();
@@ -174,6 +222,8 @@ int main(void)
         test_floating_point();
         test_width();
         test_lto();
+        test_choice();
+        test_target_of_a_policy();
         jit_spawner_stop(spawner);
         sample_image_done(&image);
         return unit_report();

@@ -18,13 +18,26 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
-enum { OPTION_CACHE = 1, OPTION_TARGET, OPTION_VARIANT, OPTION_JOBS, OPTION_JSON, OPTION_VERBOSE };
+enum {
+        OPTION_CACHE = 1,
+        OPTION_TARGET,
+        OPTION_VARIANT,
+        OPTION_JOBS,
+        OPTION_JSON,
+        OPTION_VERBOSE,
+        OPTION_FP,
+        OPTION_LTO,
+        OPTION_POLICY
+};
 
 static const struct tool_option options[] = {
         {OPTION_CACHE, 0, "cache", "DIR", "the cache, instead of $XAASFS_CACHE or ~/.cache/xaasfs"},
         {OPTION_TARGET, 0, "target", "NAME",
                 "compile for x86-64-v2, -v3, -v4 or a CPU name, instead of this host"},
         {OPTION_VARIANT, 0, "variant", "NAME", "of programs that have several; as for xaasfs"},
+        {OPTION_FP, 0, "fp", "strict|default", "as for xaasfs"},
+        {OPTION_LTO, 0, "lto", "full|thin|off", "as for xaasfs"},
+        {OPTION_POLICY, 0, "policy", "POLICY", "as for xaasfs"},
         {OPTION_JOBS, 'j', "jobs", "N", "use N cores; default: all that this process may use"},
         {OPTION_JSON, 0, "json", NULL, "print one JSON object"},
         {OPTION_VERBOSE, 'v', "verbose", NULL, "say of each compile where its time went"},
@@ -288,8 +301,15 @@ static int take_operand(struct request *request, const char *value)
         return fmt_strings_append(&request->paths, value);
 }
 
+static int set_wish(struct jit_wish *wish, int option, const char *value, char **ret_reason)
+{
+        const char *name = option == OPTION_FP ? "fp" : option == OPTION_LTO ? "lto" : "policy";
+        return jit_wish_set(wish, name, value, ret_reason);
+}
+
 static int parse(struct tool_line *line, struct request *ret)
 {
+        _cleanup_free_ char *reason = NULL;
         const char *value;
         uint64_t number;
 
@@ -304,6 +324,12 @@ static int parse(struct tool_line *line, struct request *ret)
                         break;
                 case OPTION_VARIANT:
                         ret->how.variant = value;
+                        break;
+                case OPTION_FP:
+                case OPTION_LTO:
+                case OPTION_POLICY:
+                        if (set_wish(&ret->how.wish, option, value, &reason) < 0)
+                                return tool_wrong(line, "%s", reason ? reason : "out of memory");
                         break;
                 case OPTION_JSON:
                         ret->json = true;
