@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same tree in several file systems, and what the daemon of each of them uses."""
 
+import ctypes
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import subprocess
 
 import harness
 
+CLONE_NEWNS = 0x00020000
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -21,7 +23,10 @@ class Contestant:
         pass
 
     def unmount(self):
-        """May be called at any time."""
+        pass
+
+    def abandon(self):
+        """Takes away what may be mounted when something has failed."""
 
     def counts(self):
         return {}
@@ -43,7 +48,6 @@ class KernelSquashfs(Contestant):
         self.root = folder / "mnt-kernel"
         self.root.mkdir(exist_ok=True)
         self._image = image
-        self._mounted = False
 
     def command(self):
         """What mounts it and ends when it is ready."""
@@ -51,12 +55,13 @@ class KernelSquashfs(Contestant):
 
     def mount(self):
         _run(self.command())
-        self._mounted = True
 
     def unmount(self):
-        if self._mounted:
-            _run(["umount", self.root])
-            self._mounted = False
+        _run(["umount", self.root])
+
+    def abandon(self):
+        if os.path.ismount(self.root):
+            _run(["umount", "-l", self.root])
 
 
 class Fuse(Contestant):
@@ -82,9 +87,12 @@ class Fuse(Contestant):
                                     program=self._program)
 
     def unmount(self):
+        mount, self._mount = self._mount, None
+        mount.stop()
+
+    def abandon(self):
         if self._mount is not None:
-            self._mount.stop()
-            self._mount = None
+            self._mount.tear_down()
 
     @property
     def pid(self):
@@ -135,6 +143,14 @@ class Usage:
         # Fields 14 and 15 of all, counted behind the name, which may hold anything.
         fields = stat.rpartition(")")[2].split()
         return int(fields[11]) / TICKS, int(fields[12]) / TICKS
+
+
+def mount_in_private():
+    """Mounts from here on are seen by this process and its children only, and end with them."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
+        raise harness.TestFailure(f"no mount namespace of its own: {os.strerror(ctypes.get_errno())}; "
+                                  "run as root, in containers with --cap-add SYS_ADMIN")
+    _run(["mount", "--make-rprivate", "/"])
 
 
 def drop_caches():

@@ -58,7 +58,7 @@ class Bench:
 
     def close(self):
         for contestant in self.contestants:
-            contestant.unmount()
+            contestant.abandon()
         shutil.rmtree(self._folder)
 
     def measure(self, row):
@@ -77,8 +77,9 @@ class Bench:
             results[contestant.name].add(took, *usage.taken())
             if row.cold:
                 contestant.unmount()
-        for contestant in self.contestants:
-            contestant.unmount()
+        if not row.cold:
+            for contestant in self.contestants:
+                contestant.unmount()
         return results
 
     def measure_mounts(self, image):
