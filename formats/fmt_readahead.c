@@ -8,13 +8,18 @@
 #include <string.h>
 
 #define MOST_THREADS 16
+/* A reader in sequence goes to one of the next few blocks each time (small files lie in fragments
+ * between the blocks of larger ones), one at random seldom does so twice: with all streams in use
+ * and 256 MiB of 128 KiB blocks, once in a thousand reads. */
+#define STEPS_TO_FOLLOW 2
+#define NEAR 4
 #define QUEUE_SIZE (FMT_READAHEAD_STREAMS * 8)
 
 struct stream {
         uint32_t at;    /* the furthest block that was asked for, as an index in the order */
         uint32_t ahead; /* the furthest that is made or queued */
         uint64_t used;  /* when, to replace the oldest; 0: never */
-        bool follows;   /* at least two blocks in sequence */
+        unsigned steps; /* forward, up to STEPS_TO_FOLLOW */
 };
 
 struct range {
@@ -223,6 +228,13 @@ static bool is_repeated(const struct fmt_readahead *readahead, uint64_t position
         return false;
 }
 
+static void step(struct stream *stream, uint32_t place)
+{
+        stream->at = place;
+        if (stream->steps < STEPS_TO_FOLLOW)
+                stream->steps++;
+}
+
 /* With the lock held: the stream that PLACE continues or lags a little behind, as one of several
  * readers does; or one that begins with it. */
 static struct stream *find_stream(struct fmt_readahead *readahead, uint32_t place)
@@ -230,11 +242,11 @@ static struct stream *find_stream(struct fmt_readahead *readahead, uint32_t plac
         struct stream *oldest = &readahead->streams[0];
         for (size_t i = 0; i < FMT_READAHEAD_STREAMS; i++) {
                 struct stream *stream = &readahead->streams[i];
-                if (stream->used > 0 && place + readahead->window >= stream->at &&
-                        place <= stream->at + readahead->window) {
-                        stream->follows |= place > stream->at;
+                const uint32_t reach = stream->steps < STEPS_TO_FOLLOW ? NEAR : readahead->window;
+                if (stream->used > 0 && place + reach >= stream->at &&
+                        place <= stream->at + reach) {
                         if (place > stream->at)
-                                stream->at = place;
+                                step(stream, place);
                         return stream;
                 }
                 if (stream->used < oldest->used)
@@ -252,7 +264,7 @@ static void follow(struct fmt_readahead *readahead, struct stream *stream)
         /* Half a window at a time, so that threads are not woken for every block. */
         const uint32_t left = readahead->n_order - 1 - stream->at;
         const uint32_t until = stream->at + (left < readahead->window ? left : readahead->window);
-        if (stream->follows && stream->ahead < until &&
+        if (stream->steps == STEPS_TO_FOLLOW && stream->ahead < until &&
                 stream->ahead - stream->at <= readahead->window / 2) {
                 enqueue(readahead, stream->ahead + 1, until + 1);
                 stream->ahead = until;

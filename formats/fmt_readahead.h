@@ -3,9 +3,10 @@
  * in the order of their names, so whoever reads a tree reads the image from one end to the other.
  *
  * A reader is known by the blocks it asks for: a block a little behind the last one of a stream
- * continues that stream, and from its second block on the next ones are made before they are asked
- * for, on threads of their own; what lies behind those is fetched from the disk. A block that
- * begins no such sequence (a random read) costs nothing. Thread-safe. */
+ * continues that stream. After two such steps the next blocks are made before they are asked for,
+ * on threads of their own, and what lies behind those is fetched from the disk. One step alone
+ * means nothing: where many blocks of a file are read at random, some are neighbours. Thread-safe.
+ */
 #ifndef FMT_READAHEAD_H
 #define FMT_READAHEAD_H
 
