@@ -59,6 +59,7 @@ static const struct option {
         {"nodev", NO_FLAG, offsetof(struct fs_options, dev), NULL},
         {"max_threads", COUNT, offsetof(struct fs_options, max_threads), NULL},
         {"max_idle_threads", COUNT, offsetof(struct fs_options, idle_threads), NULL},
+        {"read_ahead_kb", COUNT, offsetof(struct fs_options, read_ahead_kib), NULL},
         {"clone_fd", FLAG, offsetof(struct fs_options, clone_fd), NULL},
         {"noclone_fd", NO_FLAG, offsetof(struct fs_options, clone_fd), NULL},
         {"help", FLAG, offsetof(struct fs_options, help), NULL},

@@ -3,6 +3,7 @@
 
 #include "fs_mount_options.h"
 #include "fs_mountpoint.h"
+#include "fs_read_ahead.h"
 
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
@@ -52,6 +53,7 @@ const char fs_usage[] =
         "  -o fsname=NAME        what the mount table shows as its source\n"
         "  -o timeout=SECONDS    unmount when unused for so long\n"
         "  -o auto_unmount       unmount even if killed; mount over the rest of who was\n"
+        "  -o read_ahead_kb=N    how far the kernel reads ahead (default: 512 for root)\n"
         "  -o max_threads=N, -o max_idle_threads=N, -o noclone_fd\n"
         "                        threads that serve\n"
         "  -o ro, noexec, noatime, ...\n"
@@ -199,6 +201,7 @@ int fs_options_parse(int argc, char **argv, struct fs_options *ret)
                 .gid = FS_AS_IMAGE,
                 .max_threads = DEFAULT_THREADS,
                 .idle_threads = DEFAULT_IDLE_THREADS,
+                .read_ahead_kib = FS_READ_AHEAD_KIB,
                 .clone_fd = true,
                 .ready_fd = -1,
         };

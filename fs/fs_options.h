@@ -38,7 +38,8 @@ struct fs_options {
         bool suid;
         bool dev;
         uint32_t max_threads;
-        uint32_t idle_threads; /* kept although nothing is asked of them */
+        uint32_t idle_threads;   /* kept although nothing is asked of them */
+        uint32_t read_ahead_kib; /* how far the kernel reads ahead, if it may be told */
         bool clone_fd;
         uint64_t timeout_ns; /* unmounts by itself when unused for so long; 0: never */
         bool auto_unmount;   /* also when this process is killed */

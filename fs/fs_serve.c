@@ -4,6 +4,7 @@
 #include "fs_guard.h"
 #include "fs_mountpoint.h"
 #include "fs_mounts.h"
+#include "fs_read_ahead.h"
 #include "fs_statistics.h"
 #include "fs_unmount.h"
 
@@ -104,12 +105,11 @@ static int mount_session(struct fs_session *session)
                 fs_mountpoint_explain(session->mountpoint, fuse_words);
                 return -EPERM;
         }
-        if (fs_mountpoint_is_passed(session->mountpoint))
+        const bool passed = fs_mountpoint_is_passed(session->mountpoint);
+        session->mounted = !passed;
+        if (fs_mounts_of(fuse_session_fd(session->fuse), &session->device) == 0 || passed)
                 return 0;
-        session->mounted = true;
-        int error = fs_mounts_of(fuse_session_fd(session->fuse), &session->device);
-        if (error < 0)
-                error = fs_mounts_at(session->mountpoint, &session->device);
+        int error = fs_mounts_at(session->mountpoint, &session->device);
         if (error < 0)
                 fmt_error("cannot mount on %s: it was unmounted at once; mount again",
                         session->mountpoint);
@@ -161,6 +161,8 @@ int fs_session_mount(struct fs *fs, const struct fs_options *options, struct fs_
                 fs_session_free(session);
                 return error;
         }
+        if (session->device != 0)
+                fs_read_ahead_raise(session->device, options->read_ahead_kib);
         *ret = session;
         return 0;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line of xaasfs: what it takes, what it refuses, and what that does to the mount."""
 
+import json
 import os
 import pathlib
 import pwd
@@ -162,6 +163,30 @@ def test_threads_and_channels(t):
         mount = t.mount(image, options=options, arguments=arguments)
         t.equal(channels(mount) == 1, one, f"one channel with {options}{arguments}")
         mount.stop()
+
+
+def test_how_far_the_kernel_reads_ahead(t):
+    harness.need_root()
+    image = t.squashfs({"big": os.urandom(1 << 20) * 32})
+
+    def reads(*options):
+        mount = t.mount(image, options=options)
+        device = mount.path.stat().st_dev
+        kib = pathlib.Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
+        with open(mount.path / "big", "rb") as file:
+            while file.read(1 << 16):
+                pass
+        asked = json.loads(t.xaasfs("--stats", "--json", mount.path).stdout)
+        told = int(kib.read_text())
+        mount.stop()
+        return told, asked["requests"]["read"]["count"]
+
+    raised, few = reads()
+    if raised == 128:
+        harness.skip("/sys is read-only here, so that nobody may raise read_ahead_kb")
+    told, many = reads("read_ahead_kb=128")
+    t.equal((raised, told), (512, 128))
+    t.true(few * 3 < many, f"{few} reads, {many} without")
 
 
 def test_every_request_is_printed(t):
