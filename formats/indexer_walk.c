@@ -4,6 +4,7 @@
 #include "indexer_walk.h"
 
 #include "indexer_parts.h"
+#include "indexer_place.h"
 #include "indexer_xattr.h"
 
 #include <errno.h>
@@ -17,6 +18,9 @@
  * a root file system's 247, the walk comes back to 28 that 16 do not hold any more; 128 hold nearly
  * all, and searching them costs three times what that saves. */
 #define METADATA_BLOCKS 16
+
+/* What "." and ".." count for in the size of a directory, though they are not in its list. */
+#define SIZE_OF_EMPTY 3
 
 /* An inode that was listed by a directory and waits to be read itself. */
 struct pending {
@@ -51,8 +55,9 @@ static int damaged(struct walk *walk, const char *sentence)
 static int problem(struct walk *walk, int error)
 {
         return fail(walk, FMT_INDEXER_PROBLEM,
-                error == -E2BIG ? "its directories are larger than 4 GiB"
-                                : "not enough memory for its directories");
+                error == -E2BIG ? "its directories are larger than 4 GiB; make several images of it"
+                                : "its directories take more memory than those of an honest image "
+                                  "of its size; check it with `unsquashfs -s`");
 }
 
 static struct fmt_index_inode *inode_at(struct walk *walk, uint32_t number)
@@ -113,10 +118,28 @@ static int add_symlink(struct walk *walk, sqfs_inode *inode, struct fmt_index_in
         return error < 0 ? problem(walk, error) : 0;
 }
 
+static int get_inode(struct walk *walk, sqfs_inode_id place, sqfs_inode *ret)
+{
+        if (!indexer_place_exists(&walk->fs, walk->fs.sb.inode_table_start, place) ||
+                sqfs_inode_get(&walk->fs, ret, place) != SQFS_OK)
+                return damaged(walk, "an inode cannot be read");
+        return 0;
+}
+
+/* An empty directory lists nothing, and need not be anywhere. */
+static bool directory_exists(struct walk *walk, const sqfs_inode *inode)
+{
+        const uint64_t place = (uint64_t)inode->xtra.dir.start_block << 16 | inode->xtra.dir.offset;
+        return inode->xtra.dir.dir_size <= SIZE_OF_EMPTY ||
+               indexer_place_exists(&walk->fs, walk->fs.sb.directory_table_start, place);
+}
+
 static int fill_common(struct walk *walk, sqfs_inode *inode, struct fmt_index_inode *record)
 {
         sqfs_id_t uid, gid;
-        if (sqfs_id_get(&walk->fs, inode->base.uid, &uid) != SQFS_OK ||
+        /* libsquashfuse would take what lies behind the table for a part of it. */
+        if (inode->base.uid >= walk->fs.sb.no_ids || inode->base.guid >= walk->fs.sb.no_ids ||
+                sqfs_id_get(&walk->fs, inode->base.uid, &uid) != SQFS_OK ||
                 sqfs_id_get(&walk->fs, inode->base.guid, &gid) != SQFS_OK)
                 return damaged(walk, "an owner is not in the table of owners");
         *record = (struct fmt_index_inode){
@@ -211,7 +234,8 @@ static int add_directory(struct walk *walk, sqfs_inode *inode, uint32_t number)
         sqfs_dir directory;
         bool sorted;
         const size_t start = walk->parts.entries.size, first_pending = walk->pending.size;
-        if (sqfs_dir_open(&walk->fs, inode, &directory, 0) != SQFS_OK)
+        if (!directory_exists(walk, inode) ||
+                sqfs_dir_open(&walk->fs, inode, &directory, 0) != SQFS_OK)
                 return damaged(walk, "a directory cannot be read");
         if (add_entries(walk, &directory, number, &sorted) < 0)
                 return -1;
@@ -231,8 +255,8 @@ static int add_inode(struct walk *walk, const struct pending *pending)
 {
         sqfs_inode inode;
         struct fmt_index_inode record;
-        if (sqfs_inode_get(&walk->fs, &inode, pending->place) != SQFS_OK)
-                return damaged(walk, "an inode cannot be read");
+        if (get_inode(walk, pending->place, &inode) < 0)
+                return -1;
         if (fill_common(walk, &inode, &record) < 0)
                 return -1;
         if (S_ISREG(record.mode) && add_regular(walk, &inode, &record) < 0)
@@ -274,8 +298,8 @@ static int list_root(struct walk *walk)
         const struct pending root = {.place = sqfs_inode_root(&walk->fs), .parent = 1};
         sqfs_inode inode;
         uint32_t number;
-        if (sqfs_inode_get(&walk->fs, &inode, root.place) != SQFS_OK)
-                return damaged(walk, "an inode cannot be read");
+        if (get_inode(walk, root.place, &inode) < 0)
+                return -1;
         if (!S_ISDIR(inode.base.mode))
                 return damaged(walk, "the root is not a directory");
         return list_inode(walk, inode.base.inode_number, &root, &number);

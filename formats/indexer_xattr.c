@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "indexer_xattr.h"
 
+#include "indexer_place.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +64,9 @@ static int read_set(sqfs *fs, sqfs_inode *inode, struct indexer_parts *parts, ui
                 .first = (uint32_t)(parts->xattrs.size / sizeof(struct fmt_index_xattr)),
         };
         if (sqfs_xattr_open(fs, inode, &xattr) != SQFS_OK)
+                return -EBADMSG;
+        if (xattr.remain > 0 &&
+                !indexer_place_exists(fs, fs->xattr_info.xattr_table_start, xattr.info.xattr))
                 return -EBADMSG;
         for (; xattr.remain > 0; set.count++) {
                 int error = add_xattr(&xattr, parts);
