@@ -51,6 +51,7 @@ const char *cache_directory(const struct cache *cache);
 struct cache_meta {
         char *program;       /* a path it was first compiled for: for people, not for trust */
         char *target;        /* host description it was compiled for */
+        char *policy;        /* and how (jit_policy.h), or NULL: not known */
         uint64_t elf_size;   /* bytes without padding */
         uint64_t size;       /* promised size, bytes */
         uint64_t compile_ns; /* what it cost */
@@ -131,6 +132,17 @@ struct cache_stats {
         uint64_t limit;
 };
 int cache_stats(struct cache *cache, struct cache_stats *ret);
+
+struct cache_object {
+        struct fmt_digest key;
+        const struct cache_meta *meta;
+        uint64_t bytes;   /* on disk */
+        int64_t last_use; /* nanoseconds since the epoch, within a minute */
+};
+/* Calls VISIT with every object whose record can be read, the last used first, until it returns
+ * something else than 0. */
+int cache_each_object(struct cache *cache,
+        int (*visit)(void *context, const struct cache_object *object), void *context);
 
 struct cache_verdict {
         uint64_t checked;

@@ -37,6 +37,40 @@ int cache_stats(struct cache *cache, struct cache_stats *ret)
         return 0;
 }
 
+static int compare_use(const void *a, const void *b)
+{
+        const struct cache_item *x = a, *y = b;
+
+        return (x->last_use < y->last_use) - (x->last_use > y->last_use);
+}
+
+int cache_each_object(struct cache *cache,
+        int (*visit)(void *context, const struct cache_object *object), void *context)
+{
+        _cleanup_(cache_items_done) struct cache_items items = {0};
+        int r = cache_walk(cache, &items);
+
+        if (r == 0 && items.count > 0)
+                qsort(items.list, items.count, sizeof(*items.list), compare_use);
+        for (size_t i = 0; r == 0 && i < items.count; i++) {
+                const struct cache_item *item = &items.list[i];
+                const char *shelf_name = strrchr(item->folder, '/') + 1;
+                _cleanup_(cache_meta_done) struct cache_meta meta = {0};
+                _cleanup_close_ int shelf = -1;
+                struct cache_object object = {
+                        .meta = &meta, .bytes = item->bytes, .last_use = item->last_use};
+                struct cache_names names;
+                if (item->kind != CACHE_OBJECT ||
+                        cache_key_of(shelf_name, item->name, &object.key) < 0 ||
+                        cache_open_shelf(cache, shelf_name, false, &shelf) < 0)
+                        continue;
+                cache_names_of(&object.key, &names);
+                if (cache_meta_read(shelf, names.meta, &meta) == 0)
+                        r = visit(context, &object);
+        }
+        return r;
+}
+
 /* -EBADMSG: it was damaged. */
 static int verify_object(struct cache *cache, const struct cache_item *item, const char **ret_why)
 {

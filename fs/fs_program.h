@@ -34,8 +34,8 @@ struct fs_programs {
         struct jit_session *session;
         struct cache *cache;
         struct fs_watch *watch;
-        const char *target;      /* what is compiled for, in short */
-        uint64_t patience_ns;    /* FS_PATIENCE_FOREVER: waits */
+        const char *target;                   /* what is compiled for, in short */
+        uint64_t patience_ns;                 /* FS_PATIENCE_FOREVER: waits */
         _Atomic(const char *) no_passthrough; /* why opens do not get it; NULL: they do */
         atomic_bool anyone_lingers;
         int device; /* the session's /dev/fuse */
@@ -74,6 +74,7 @@ int fs_program_state(struct fs_program *program, char **ret);
 /* Who has it open, or wants to. */
 struct fs_program_opens {
         unsigned native, baseline;
+        uint64_t ever;        /* opens that were answered with it since the mount began */
         unsigned waiting;     /* for its compile */
         uint64_t waits_since; /* the first of those: fs_watch_now */
         bool queued;          /* the compile has not begun */

@@ -146,6 +146,7 @@ void fs_program_opens(struct fs_program *program, struct fs_program_opens *ret)
         const struct fs_waiter *waiter;
         *ret = (struct fs_program_opens){0};
         pthread_mutex_lock(&program->lock);
+        ret->ever = program->opens_ever;
         if (program->tier == FS_TIER_NATIVE)
                 ret->native = program->opens;
         if (program->tier == FS_TIER_BASELINE)

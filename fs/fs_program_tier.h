@@ -31,6 +31,7 @@ struct fs_program {
 
         /* While opens > 0 the tier and what belongs to it stay as they are. */
         unsigned opens;
+        uint64_t opens_ever;
         uint64_t linger_ends; /* NATIVE without opens: until when it is kept at hand */
         enum fs_tier tier;
         bool keep_cache;

@@ -5,18 +5,16 @@
 
 #include "fmt_cleanup.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define ENOUGH ((size_t)64 << 10) /* the kernel's own limit of names and values */
 
-static int program_value(struct fs_program *program, const char *name, char **ret)
+static int key_of(struct fs_program *program, char **ret)
 {
-        if (!strcmp(name, "user.xaasfs.state"))
-                return fs_program_state(program, ret);
         const struct jit_program *loaded;
         struct fmt_digest key;
-        int error = fs_program_load(program, &loaded);
-        if (error < 0)
+        if (fs_program_load(program, &loaded) < 0)
                 return -ENODATA;
         *ret = malloc(FMT_DIGEST_HEX_SIZE);
         if (*ret == NULL)
@@ -24,6 +22,40 @@ static int program_value(struct fs_program *program, const char *name, char **re
         jit_program_key(loaded, &key);
         fmt_digest_to_hex(&key, *ret);
         return 0;
+}
+
+static int policy_of(struct fs_program *program, char **ret)
+{
+        const struct jit_program *loaded;
+        if (fs_program_load(program, &loaded) < 0)
+                return -ENODATA;
+        return jit_policy_format(jit_program_policy(loaded), ret);
+}
+
+static int opens_of(struct fs_program *program, char **ret)
+{
+        struct fs_program_opens opens;
+        fs_program_opens(program, &opens);
+        return asprintf(ret, "%" PRIu64, opens.ever) < 0 ? -ENOMEM : 0;
+}
+
+static const struct {
+        const char *name;
+        int (*value)(struct fs_program *program, char **ret);
+} told[] = {
+        {"user.xaasfs.state", fs_program_state},
+        {"user.xaasfs.key", key_of},
+        {"user.xaasfs.policy", policy_of},
+        {"user.xaasfs.opens", opens_of},
+};
+
+/* -EOPNOTSUPP: NAME is none of ours. */
+static int program_value(struct fs_program *program, const char *name, char **ret)
+{
+        for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+                if (!strcmp(name, told[i].name))
+                        return told[i].value(program, ret);
+        return -EOPNOTSUPP;
 }
 
 /* As getxattr(2): the size alone where nothing but that was asked for. */
@@ -56,12 +88,13 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t inode, const char *name, size_t size
                 fuse_reply_err(req, ENOSYS);
                 return;
         }
-        if (program != NULL &&
-                (!strcmp(name, "user.xaasfs.state") || !strcmp(name, "user.xaasfs.key"))) {
+        if (program != NULL) {
                 _cleanup_free_ char *text = NULL;
                 int error = program_value(program, name, &text);
-                reply_value(req, text, error < 0 ? error : (ssize_t)strlen(text), size);
-                return;
+                if (error != -EOPNOTSUPP) {
+                        reply_value(req, text, error < 0 ? error : (ssize_t)strlen(text), size);
+                        return;
+                }
         }
         if (!fs->any_xattrs || !is_kept(name)) {
                 fuse_reply_err(req, is_kept(name) ? ENODATA : EOPNOTSUPP);

@@ -112,6 +112,7 @@ int fs_tier_use_baseline(struct fs_program *program, const char *reason)
 void fs_tier_join(struct fs_program *program, struct fuse_file_info *fi)
 {
         program->opens++;
+        program->opens_ever++;
         fi->backing_id = program->backing_id;
         fi->keep_cache = program->backing_id == 0 && program->keep_cache;
 }

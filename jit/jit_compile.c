@@ -270,8 +270,8 @@ static void tell_failure(struct jit_compile *compile, int error)
         if (error == -ECANCELED)
                 return;
         cache_count(compile->session->cache, CACHE_COMPILES_FAILED, 1);
-        fmt_error("cannot compile %s for %s: %s; %s", program->path,
-                program->target->label, compile->result.reason,
+        fmt_error("cannot compile %s for %s: %s; %s", program->path, program->target->label,
+                compile->result.reason,
                 program->baseline ? "its generic version is used instead, see `xaas inspect`"
                                   : "try another -o target=, or pack the image with baselines");
 }
@@ -342,6 +342,7 @@ static void publish(struct jit_compile *compile)
         struct jit_session *session = compile->session;
         struct cache_meta meta = {.program = compile->program->path,
                 .target = compile->program->target_text,
+                .policy = compile->program->policy_text,
                 .elf_size = compile->report.elf_size,
                 .size = compile->program->size,
                 .compile_ns = since(compile->report.check_ns, compile->began_ns)};

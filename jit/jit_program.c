@@ -134,6 +134,8 @@ static int choose_policy(const struct jit_session *session, struct jit_program *
                 policy->lto = JIT_LTO_THIN;
         if (policy->target[0])
                 r = use_own_target(program);
+        if (r == 0)
+                r = jit_policy_format(policy, &program->policy_text);
         return r < 0 ? r : jit_target_describe(program->target, &program->target_text);
 }
 
@@ -141,22 +143,18 @@ static int choose_policy(const struct jit_session *session, struct jit_program *
 
 static int compute_keys(const struct jit_session *session, struct jit_program *program)
 {
-        _cleanup_free_ char *policy = NULL;
         struct fmt_digest lower = {{1}};
         size_t half = 1 + session->n_scopes;
         program->n_keys = 2 * half;
         program->keys = calloc(program->n_keys, sizeof *program->keys);
         if (!program->keys)
                 return -ENOMEM;
-        int r = jit_policy_format(&program->policy, &policy);
-        if (r < 0)
-                return r;
         struct jit_key_ingredients ingredients = {.variant = program->variant,
                 .size = program->size,
                 .target = program->target_text,
                 .toolchain = session->toolchain->identity,
-                .policy = policy};
-        r = jit_key_compute(&ingredients, &program->keys[0]);
+                .policy = program->policy_text};
+        int r = jit_key_compute(&ingredients, &program->keys[0]);
         for (size_t i = 0; i < session->n_scopes && r == 0; i++)
                 r = jit_key_derive(
                         &program->keys[0], "scope", &session->scopes[i], &program->keys[1 + i]);
@@ -221,6 +219,7 @@ void jit_program_free(struct jit_program *program)
         free(program->unsupported);
         jit_target_free(program->own_target);
         free(program->target_text);
+        free(program->policy_text);
         free(program->keys);
         free(program);
 }

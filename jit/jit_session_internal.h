@@ -52,7 +52,8 @@ struct jit_program {
         struct jit_target *own_target;   /* where the policy names one; else NULL */
         const struct jit_target *target; /* that, or the session's */
         char *target_text;               /* jit_target_describe of it */
-        char *unsupported; /* or NULL */
+        char *policy_text;               /* jit_policy_format */
+        char *unsupported;               /* or NULL */
         /* Where a result may lie. keys[0]: nothing but the program itself went in; keys[1 + i]:
          * module results of scopes[i] did; behind those 1 + n_scopes the same again for what
          * could only be compiled at a lower level. */

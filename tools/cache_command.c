@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* xaas cache stats|verify|gc|clear */
+/* xaas cache stats|list|verify|gc|clear|limit */
 #include "cache_store.h"
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
@@ -106,6 +106,56 @@ static int show_stats(const struct request *request)
         return 0;
 }
 
+/* Of a target's description what people know it by: the CPU it is tuned for. */
+static int short_target(const char *target, const char **ret)
+{
+        const char *tune = target ? strstr(target, "tune=") : NULL;
+
+        *ret = tune ? tune + strlen("tune=") : "?";
+        return (int)strcspn(*ret, " ");
+}
+
+static int print_object(void *context, const struct cache_object *object)
+{
+        const struct cache_meta *meta = object->meta;
+        char bytes[FMT_SIZE_TEXT];
+        const char *target;
+        int size = short_target(meta->target, &target);
+
+        (void)context;
+        printf("%10s  %-16.*s  %-24s  /%s\n", fmt_size_text(object->bytes, bytes), size, target,
+                meta->policy ? meta->policy : "?", meta->program);
+        return 0;
+}
+
+static int append_object(void *context, const struct cache_object *object)
+{
+        const struct cache_meta *meta = object->meta;
+        char key[FMT_DIGEST_HEX_SIZE];
+
+        fmt_digest_to_hex(&object->key, key);
+        json_array_append_new(
+                context, json_pack("{s:s, s:s, s:s, s:s?, s:I, s:f, s:f}", "key", key, "program",
+                                 meta->program, "target", meta->target, "policy", meta->policy,
+                                 "bytes", (json_int_t)object->bytes, "compile_seconds",
+                                 (double)meta->compile_ns / 1e9, "last_use",
+                                 (double)object->last_use / 1e9));
+        return 0;
+}
+
+static int list(const struct request *request)
+{
+        json_t *objects = request->json ? json_array() : NULL;
+        int r = cache_each_object(
+                request->cache, request->json ? append_object : print_object, objects);
+
+        if (r < 0) {
+                json_decref(objects);
+                return failed(request, "read", r);
+        }
+        return request->json ? print_json(objects) : 0;
+}
+
 static void report_damage(void *context, const char *what, const char *why)
 {
         const struct request *request = context;
@@ -175,8 +225,8 @@ static int clear(const struct request *request)
 static const struct {
         const char *name;
         int (*run)(const struct request *request);
-} actions[] = {{"stats", show_stats}, {"verify", verify}, {"gc", collect}, {"clear", clear},
-        {"limit", limit}};
+} actions[] = {{"stats", show_stats}, {"list", list}, {"verify", verify}, {"gc", collect},
+        {"clear", clear}, {"limit", limit}};
 
 #define N_ACTIONS (sizeof(actions) / sizeof(actions[0]))
 
@@ -241,7 +291,7 @@ static int parse(struct tool_line *line, struct arguments *ret)
 
 int tool_cache(int argc, char **argv)
 {
-        struct tool_line line = {.usage = "xaas cache stats|verify|gc|clear|limit [OPTIONS]",
+        struct tool_line line = {.usage = "xaas cache stats|list|verify|gc|clear|limit [OPTIONS]",
                 .about = "Programs are compiled once and images indexed once; a cache that all "
                          "mounts share keeps\n"
                          "both.",

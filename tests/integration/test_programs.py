@@ -2,6 +2,7 @@
 """Portable objects through the mount: what is served, when, and what nobody has to wait for."""
 
 import hashlib
+import json
 import os
 import pathlib
 import random
@@ -95,6 +96,24 @@ def test_what_the_mount_hides_and_tells(t):
         except OSError as error:
             t.contains(str(error), "Read-only file system")
         t.equal((mnt / "etc/ordinary").read_text(), "ordinary\n")
+
+
+def test_opens_and_policies_are_told(t):
+    def told(path, what):
+        return os.getxattr(path, f"user.xaasfs.{what}").decode()
+
+    with mounted(t, "fp=strict") as mnt:
+        hello, slow = mnt / "usr/bin/hello", mnt / "usr/bin/slow"
+        t.equal((told(hello, "opens"), told(hello, "policy")), ("0", "opt=3,fp=strict"))
+        for _ in range(3):
+            hello.read_bytes()
+        t.equal((told(hello, "opens"), told(slow, "opens")), ("3", "0"))
+    with mounted(t) as mnt:
+        (mnt / "usr/bin/hello").read_bytes()
+    listed = json.loads(t.run([harness.binary("xaas"), "cache", "list", "--json"]).stdout)
+    hellos = [entry for entry in listed if entry["program"] == "usr/bin/hello"]
+    t.equal([entry["policy"] for entry in hellos], ["opt=3", "opt=3,fp=strict"], "last used first")
+    t.contains(t.run([harness.binary("xaas"), "cache", "list"]).stdout, "opt=3,fp=strict")
 
 
 def test_waiting_opens_hold_nothing(t):

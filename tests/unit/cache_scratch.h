@@ -99,6 +99,7 @@ static inline int publish_object(struct cache *cache, uint64_t number, size_t el
 {
         struct cache_meta meta = {.program = (char *)"usr/bin/thing",
                 .target = (char *)"x86-64-v3",
+                .policy = (char *)"opt=3",
                 .elf_size = elf_size,
                 .size = size,
                 .compile_ns = 12345};

@@ -22,6 +22,7 @@ static void test_publish_and_find(void)
         CHECK(fstat(fd, &st) == 0 && st.st_size == 65536);
         CHECK(meta.elf_size == 10000 && meta.size == 65536 && meta.compile_ns == 12345);
         CHECK(!strcmp(meta.program, "usr/bin/thing") && !strcmp(meta.target, "x86-64-v3"));
+        CHECK(!strcmp(meta.policy, "opt=3"));
         CHECK(pwrite(fd, &byte, 1, 0) < 0 && errno == EBADF);
         CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
         CHECK(pread(fd, &byte, 1, 0) == 1 && byte == 31);
