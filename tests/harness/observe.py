@@ -2,7 +2,7 @@
 """Everything that a file system tells about what is in it, so that two of them can be compared.
 
     seen = harness.observe(mnt / "usr")      field -> value, or the name of the error
-    for path, field, mine, theirs in harness.differences(mnt, other): ...
+    for path, field, ours, theirs in harness.differences(mnt, other): ...
     harness.kernel_squashfs(t, image)        context manager: the kernel's own mount of IMAGE
     harness.as_user(uid, function)           what FUNCTION returns in a process of that user
 """
@@ -103,7 +103,7 @@ def observe(path):
     elif stat.S_ISREG(st.st_mode):
         with open(path, "rb", buffering=0) as file:
             seen["content"] = _digest(file)
-            seen["seek"] = _seeks(file, st.st_size)
+            seen["seek"] = seeks(file, st.st_size)
             seen["mapped"] = _mapped(file, st.st_size)
     return seen
 
@@ -115,11 +115,14 @@ def _digest(file):
     return digest.hexdigest()
 
 
-def _seeks(file, size):
+def seek_places(size):
+    return sorted({0, 1, size // 2, max(size - 1, 0), size, size + 1})
+
+
+def seeks(file, size):
     """Where data and holes begin at and around both ends and in the middle."""
-    places = sorted({0, 1, size // 2, max(size - 1, 0), size, size + 1})
     return [answer(os.lseek, file.fileno(), place, whence)
-            for whence in (os.SEEK_DATA, os.SEEK_HOLE) for place in places]
+            for whence in (os.SEEK_DATA, os.SEEK_HOLE) for place in seek_places(size)]
 
 
 def _mapped(file, size):
@@ -177,20 +180,17 @@ def walk(root):
 
 
 def differences(one, other):
-    """(path, field, seen in ONE, seen in OTHER) for whatever is not the same in two trees."""
-    paths = list(walk(other))
-    for path in sorted(set(paths).symmetric_difference(walk(one))):
-        yield path, "exists", path not in paths, path in paths
-    for path in paths:
-        ours = answer(observe, os.path.join(os.fsencode(one), path))
-        theirs = answer(observe, os.path.join(os.fsencode(other), path))
-        if isinstance(ours, str) or isinstance(theirs, str):
-            if ours != theirs:
-                yield path, "lstat", ours, theirs
-            continue
+    """(path, field, all seen in ONE, all seen in OTHER) for each field that is not the same."""
+    for path in sorted({*walk(one), *walk(other)}):
+        ours, theirs = (_observe_if_there(root, path) for root in (one, other))
         for field in sorted(ours.keys() | theirs.keys()):
             if ours.get(field) != theirs.get(field):
-                yield path, field, ours.get(field), theirs.get(field)
+                yield path, field, ours, theirs
+
+
+def _observe_if_there(root, path):
+    seen = answer(observe, os.path.join(os.fsencode(root), path))
+    return {"exists": seen} if isinstance(seen, str) else seen
 
 
 @contextlib.contextmanager

@@ -1,33 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the mount answers, call by call, is what the kernel's own mount of the same image answers.
 
-ACCEPTED_FACTS and ACCEPTED_ANSWERS say where it is not, and why; anything else fails.
+same_as_kernel.ACCEPTED and ACCEPTED_ANSWERS say where it is not, and why; anything else fails.
 """
 
 import os
-import pathlib
 import shutil
 import stat
 
 import harness
+import same_as_kernel
 import usage
 from harness.programs import programs
 
 NOBODY = 65534
-
-WITH_ATTRIBUTES = (b"odds/file", b"odds/d2/same", b"odds/d", b"odds/link")
-
-# field of harness.observe: why it may differ, and what of (path, seen here, seen there) may.
-ACCEPTED_FACTS = {
-    "st_blksize": ("the kernel says how its loop device is divided, which helps nobody",
-                   lambda path, ours, theirs: ours == 4096),
-    "st_blocks": ("the kernel counts extended attributes, too",
-                  lambda path, ours, theirs: path in WITH_ATTRIBUTES and ours < theirs),
-    "listing": ("the kernel invents an inode number for what is above the root",
-                lambda path, ours, theirs: path == b"" and
-                [entry for entry in ours if entry[0] != b".."] ==
-                [entry for entry in theirs if entry[0] != b".."]),
-}
 
 # How names of calls in usage.py begin, and why they work here where the kernel's squashfs knows no
 # such operation (EINVAL). FUSE in the kernel answers all of them by itself.
@@ -42,30 +28,6 @@ ACCEPTED_ANSWERS = {
 def is_accepted(call, ours, theirs):
     return ours == theirs or (
         (ours, theirs) == (None, "EINVAL") and call.startswith(tuple(ACCEPTED_ANSWERS)))
-
-
-def check_same(t, mnt, kernel, accepted=ACCEPTED_FACTS):
-    wrong = [(path, field, ours, theirs)
-             for path, field, ours, theirs in harness.differences(mnt, kernel)
-             if field not in accepted or not accepted[field][1](path, ours, theirs)]
-    t.true(not wrong, f"{len(wrong)} differences (path: field: here, in the kernel's mount):"
-           + "".join(f"\n{path}: {field}: {str(ours)[:300]}, {str(theirs)[:300]}"
-                     for path, field, ours, theirs in wrong[:8]))
-
-
-def statfs(path):
-    seen = os.statvfs(path)
-    # Only squashfs itself could have names of 256 bytes, not Linux above it.
-    return {field: getattr(seen, field) for field in dir(seen)
-            if field.startswith("f_") and field not in ("f_namemax", "f_fsid")}
-
-
-def mounted_twice(t, image):
-    """Our mount and the kernel's, with the same options, open to all users."""
-    for folder in (t.scratch, t.scratch.parent):
-        if folder != pathlib.Path("/tmp"):
-            folder.chmod(0o755)
-    return t.mount(image, options=["allow_other"]), harness.kernel_squashfs(t, image)
 
 
 def odds_and_ends(root):
@@ -113,10 +75,10 @@ def test_a_debian_root_file_system(t):
     # Two sources become two folders in the root.
     t.run(["mksquashfs", harness.debian_root(), t.scratch / "odds", image, "-quiet",
            "-no-progress", "-comp", "zstd", "-Xcompression-level", "1"])
-    ours, theirs = mounted_twice(t, image)
+    ours, theirs = same_as_kernel.mounted_twice(t, image)
     with ours as mnt, theirs as kernel:
-        check_same(t, mnt, kernel)
-        t.equal(statfs(mnt), statfs(kernel), "statfs")
+        same_as_kernel.check(t, mnt, kernel)
+        t.equal(same_as_kernel.statfs(mnt), same_as_kernel.statfs(kernel), "statfs")
         t.equal(os.statvfs(mnt).f_namemax, 255, "the longest name")
 
 
@@ -139,7 +101,7 @@ def odd_image_with_programs(t):
 
 
 def check_usage(t, image, *uids):
-    ours, theirs = mounted_twice(t, image)
+    ours, theirs = same_as_kernel.mounted_twice(t, image)
     with ours as mnt, theirs as kernel:
         for uid in uids:
             seen = [harness.as_user(uid, usage.every_answer, root) for root in (mnt, kernel)]
@@ -160,18 +122,11 @@ def test_every_call_beside_programs(t):
 
 
 def test_an_image_without_attributes(t):
-    """The kernel's squashfs refuses to list them, except those of a file without links, and finds
-    none by name; ours refuses both, so that it is never asked again."""
     harness.need_root()
     image = t.squashfs({"d/file": b"content", "link": "d/file"}, mksquashfs_options=["-no-xattrs"])
-    ours, theirs = mounted_twice(t, image)
+    ours, theirs = same_as_kernel.mounted_twice(t, image)
     with ours as mnt, theirs as kernel:
-        accepted = {
-            **ACCEPTED_FACTS,
-            "user.none": ("", lambda path, ours, theirs: ours in ("ENOTSUP", "ENODATA")),
-            "listxattr": ("", lambda path, ours, theirs: (ours, theirs) == ("ENOTSUP", [])),
-        }
-        check_same(t, mnt, kernel, accepted)
+        same_as_kernel.check(t, mnt, kernel)
 
 
 if __name__ == "__main__":
