@@ -2,60 +2,51 @@
 #include "fmt_digest.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* libcrypto's context itself: there is nothing to add to it. */
-struct fmt_digest_state;
-
-static EVP_MD_CTX *context_of(struct fmt_digest_state *state)
-{
-        return (EVP_MD_CTX *)state;
-}
+struct fmt_digest_state {
+        struct sha256_ctx context;
+};
 
 int fmt_digest_of(const void *data, size_t size, struct fmt_digest *ret)
 {
-        unsigned written = 0;
+        struct sha256_ctx context;
 
-        if (EVP_Digest(size ? data : "", size, ret->bytes, &written, EVP_sha256(), NULL) != 1 ||
-                written != FMT_DIGEST_SIZE)
-                return -EIO;
+        sha256_init(&context);
+        sha256_update(&context, size, data);
+        sha256_digest(&context, FMT_DIGEST_SIZE, ret->bytes);
         return 0;
 }
 
 int fmt_digest_begin(struct fmt_digest_state **ret)
 {
-        EVP_MD_CTX *context = EVP_MD_CTX_new();
+        struct fmt_digest_state *state = malloc(sizeof(*state));
 
-        if (!context)
+        if (!state)
                 return -ENOMEM;
-        if (EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1) {
-                EVP_MD_CTX_free(context);
-                return -EIO;
-        }
-        *ret = (struct fmt_digest_state *)context;
+        sha256_init(&state->context);
+        *ret = state;
         return 0;
 }
 
 int fmt_digest_update(struct fmt_digest_state *state, const void *data, size_t size)
 {
-        if (size == 0)
-                return 0;
-        return EVP_DigestUpdate(context_of(state), data, size) == 1 ? 0 : -EIO;
+        sha256_update(&state->context, size, data);
+        return 0;
 }
 
 int fmt_digest_finish(struct fmt_digest_state *state, struct fmt_digest *ret)
 {
-        unsigned written = 0;
-        int done = EVP_DigestFinal_ex(context_of(state), ret->bytes, &written);
-
+        sha256_digest(&state->context, FMT_DIGEST_SIZE, ret->bytes);
         fmt_digest_abandon(state);
-        return done == 1 && written == FMT_DIGEST_SIZE ? 0 : -EIO;
+        return 0;
 }
 
 void fmt_digest_abandon(struct fmt_digest_state *state)
 {
-        EVP_MD_CTX_free(context_of(state));
+        free(state);
 }
 
 void fmt_digest_to_hex(const struct fmt_digest *digest, char ret_hex[FMT_DIGEST_HEX_SIZE])

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Content addresses: SHA-256 (FIPS 180-4), through libcrypto.
+/* Content addresses: SHA-256 (FIPS 180-4), by nettle: loading libcrypto, with all that it has besides,
+ * takes longer than what a mount does with its result.
  *
  * What names a result, a module or an image is always one of these; integrity where nobody
  * attacks is XXH3-128's business, not this header's. All functions are thread-safe. */
@@ -17,7 +18,7 @@ struct fmt_digest {
         uint8_t bytes[FMT_DIGEST_SIZE];
 };
 
-/* Digest of SIZE bytes. 0, or -ENOMEM / -EIO from libcrypto. */
+/* Digest of SIZE bytes. 0; as those below, it may come to fail with another library. */
 int fmt_digest_of(const void *data, size_t size, struct fmt_digest *ret);
 
 /* Incremental form. new -> update… -> finish (which frees the state), or abandon. */
