@@ -33,6 +33,7 @@ struct walk {
         sqfs fs;
         struct indexer_parts parts;
         uint32_t *numbers; /* in the index, by number in the image; 0: not seen yet */
+        sqfs_id_t *owners; /* the superblock's no_ids */
         struct indexer_xattrs xattrs;
         struct indexer_part pending; /* struct pending, last in first out */
         uint32_t n_inodes;
@@ -136,17 +137,13 @@ static bool directory_exists(struct walk *walk, const sqfs_inode *inode)
 
 static int fill_common(struct walk *walk, sqfs_inode *inode, struct fmt_index_inode *record)
 {
-        sqfs_id_t uid, gid;
-        /* libsquashfuse would take what lies behind the table for a part of it. */
-        if (inode->base.uid >= walk->fs.sb.no_ids || inode->base.guid >= walk->fs.sb.no_ids ||
-                sqfs_id_get(&walk->fs, inode->base.uid, &uid) != SQFS_OK ||
-                sqfs_id_get(&walk->fs, inode->base.guid, &gid) != SQFS_OK)
+        if (inode->base.uid >= walk->fs.sb.no_ids || inode->base.guid >= walk->fs.sb.no_ids)
                 return damaged(walk, "an owner is not in the table of owners");
         *record = (struct fmt_index_inode){
                 .number = inode->base.inode_number,
                 .mode = inode->base.mode,
-                .uid = uid,
-                .gid = gid,
+                .uid = walk->owners[inode->base.uid],
+                .gid = walk->owners[inode->base.guid],
                 .mtime = inode->base.mtime,
                 .nlink = (uint32_t)inode->nlink,
                 .fragment = FMT_INDEX_NONE,
@@ -274,6 +271,19 @@ static int add_inode(struct walk *walk, const struct pending *pending)
         return S_ISDIR(record.mode) ? add_directory(walk, &inode, pending->number) : 0;
 }
 
+/* A handful, and each inode asks for two. */
+static int read_owners(struct walk *walk)
+{
+        const size_t n = walk->fs.sb.no_ids;
+        walk->owners = calloc(n + 1, sizeof *walk->owners);
+        if (walk->owners == NULL)
+                return problem(walk, -ENOMEM);
+        for (size_t i = 0; i < n; i++)
+                if (sqfs_id_get(&walk->fs, i, &walk->owners[i]) != SQFS_OK)
+                        return damaged(walk, "the table of owners cannot be read");
+        return 0;
+}
+
 static int add_fragments(struct walk *walk)
 {
         for (uint32_t i = 0; i < walk->fs.sb.fragments; i++) {
@@ -357,8 +367,8 @@ enum fmt_indexer_exit indexer_walk(
         int image_fd, uint64_t offset, int output_fd, const char **ret_sentence)
 {
         struct walk walk = {.end = FMT_INDEXER_OK};
-        if (open_image(&walk, image_fd, offset) == 0 && add_fragments(&walk) == 0 &&
-                walk_tree(&walk) == 0) {
+        if (open_image(&walk, image_fd, offset) == 0 && read_owners(&walk) == 0 &&
+                add_fragments(&walk) == 0 && walk_tree(&walk) == 0) {
                 struct fmt_index_header header = {
                         .image_size = walk.fs.sb.bytes_used,
                         .block_size = walk.fs.sb.block_size,
@@ -371,6 +381,7 @@ enum fmt_indexer_exit indexer_walk(
         /* What libsquashfuse allocated goes with the process. */
         indexer_xattrs_done(&walk.xattrs);
         free(walk.numbers);
+        free(walk.owners);
         indexer_parts_done(&walk.parts);
         free(walk.pending.data);
         *ret_sentence = walk.sentence;
