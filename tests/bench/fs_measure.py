@@ -3,6 +3,7 @@
 
 import dataclasses
 import os
+import pathlib
 import shutil
 import subprocess
 import time
@@ -143,9 +144,21 @@ def _seconds_to_mount(contestant):
     if done.returncode != 0:
         raise harness.TestFailure(f"{' '.join(command)} ended with status {done.returncode}")
     subprocess.run(["umount", str(contestant.root)], check=True)
-    # The daemon ends on its own; until then it would be in the way of the next.
-    time.sleep(0.1)
+    _wait_for_daemon(contestant.root)
     return took
+
+
+def _wait_for_daemon(mountpoint):
+    """Until then it would be in the way of the next mount, and what it keeps for that is not there."""
+    while any(_has_argument(path, mountpoint) for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")):
+        time.sleep(0.05)
+
+
+def _has_argument(path, word):
+    try:
+        return os.fsencode(str(word)) in path.read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def _need(name):
