@@ -68,6 +68,7 @@ static const struct option {
         {"json", FLAG, offsetof(struct fs_options, json), NULL},
         {"foreground", FLAG, offsetof(struct fs_options, foreground), NULL},
         {"debug", FLAG, offsetof(struct fs_options, debug), NULL},
+        {"io_uring", FLAG, offsetof(struct fs_options, io_uring), NULL},
         {"auto_unmount", FLAG, offsetof(struct fs_options, auto_unmount), NULL},
         {"ready-fd", DESCRIPTOR, offsetof(struct fs_options, ready_fd), NULL},
         {"allow_other", TO_FUSE, 0, NULL},

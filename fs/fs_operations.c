@@ -56,6 +56,10 @@ static void operation_init(void *userdata, struct fuse_conn_info *conn)
                         !fs->checks_users && fuse_set_feature_flag(conn, FUSE_CAP_NO_OPEN_SUPPORT);
                 return;
         }
+#ifdef FUSE_CAP_OVER_IO_URING
+        /* However that was asked for: fs_io_uring.c says why. */
+        fuse_unset_feature_flag(conn, FUSE_CAP_OVER_IO_URING);
+#endif
         /* Depth 0 lets an overlay stand above the mount; a cache that is itself on an overlay is
          * then served without passthrough. */
         conn->max_backing_stack_depth = 0;

@@ -56,6 +56,7 @@ const char fs_usage[] =
         "  -o read_ahead_kb=N    how far the kernel reads ahead (default: 512 for root)\n"
         "  -o max_threads=N, -o max_idle_threads=N, -o noclone_fd\n"
         "                        threads that serve\n"
+        "  -o io_uring           talk to the kernel through rings in memory\n"
         "  -o ro, noexec, noatime, ...\n"
         "                        mount's own\n"
         "\n"

@@ -41,6 +41,7 @@ struct fs_options {
         uint32_t idle_threads;   /* kept although nothing is asked of them */
         uint32_t read_ahead_kib; /* how far the kernel reads ahead, if it may be told */
         bool clone_fd;
+        bool io_uring;
         uint64_t timeout_ns; /* unmounts by itself when unused for so long; 0: never */
         bool auto_unmount;   /* also when this process is killed */
         int ready_fd;        /* told when the mount serves; -1: nobody */

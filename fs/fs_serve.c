@@ -2,6 +2,7 @@
 #include "fs_serve.h"
 
 #include "fs_guard.h"
+#include "fs_io_uring.h"
 #include "fs_mountpoint.h"
 #include "fs_mounts.h"
 #include "fs_read_ahead.h"
@@ -44,7 +45,8 @@ static void take_fuse_words(enum fuse_log_level level, const char *format, va_li
                 memmove(fuse_words, words, strlen(words) + 1);
         /* What it says later is about requests and connections; passthrough that does not work is
          * reported by who tried it. */
-        else if (level <= FUSE_LOG_ERR && strstr(words, "passthrough") == NULL)
+        else if ((level <= FUSE_LOG_ERR && strstr(words, "passthrough") == NULL) ||
+                 strstr(words, "failed to start io-uring") != NULL)
                 fmt_warning("libfuse: %s", words);
         else
                 fmt_debug("libfuse: %s", words);
@@ -65,7 +67,8 @@ static int add_options(struct fuse_args *args, const struct fs_options *options)
                 source[size++] = *c;
         }
         source[size] = '\0';
-        if (asprintf(&text, "-oro,default_permissions,subtype=xaasfs,fsname=%s,%s%s,%s%s%s", source,
+        if (asprintf(&text, "-oro,default_permissions,subtype=xaasfs,fsname=%s,%s%s%s,%s%s%s",
+                    source, options->io_uring ? "io_uring," : "",
                     options->allow_root ? "allow_root," : "", options->suid ? "suid" : "nosuid",
                     options->dev ? "dev" : "nodev", options->fuse != NULL ? "," : "",
                     options->fuse != NULL ? options->fuse : "") < 0)
@@ -148,6 +151,8 @@ int fs_session_mount(struct fs *fs, const struct fs_options *options, struct fs_
                 options->mountpoint, options->auto_unmount, &session->mountpoint);
         fuse_set_log_func(take_fuse_words);
         keep_fuse_words = true;
+        if (error == 0 && options->io_uring)
+                error = fs_io_uring_check(fs);
         if (error == 0)
                 error = new_session(fs, options, &session->fuse);
         if (error == 0)

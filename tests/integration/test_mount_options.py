@@ -189,6 +189,26 @@ def test_how_far_the_kernel_reads_ahead(t):
     t.true(few * 3 < many, f"{few} reads, {many} without")
 
 
+def test_io_uring_works_or_says_what_is_missing(t):
+    harness.need_fuse()
+    image = t.squashfs({"a": b"served", "big": os.urandom(3 << 20)})
+    mnt = t.scratch / "mnt"
+    mnt.mkdir()
+    done = t.xaasfs("-o", "io_uring", image, mnt)
+    if done.returncode == 0:
+        threads = [path.read_text() for pid in harness.processes_of(image)
+                   for path in pathlib.Path(f"/proc/{pid}/task").glob("*/comm")]
+        t.true(any("fuse-ring" in name for name in threads), threads)
+        t.equal((mnt / "big").read_bytes(), (t.scratch / "image.sqfs.tree/big").read_bytes())
+        t.run(["umount", mnt] if os.geteuid() == 0 else ["fusermount3", "-u", mnt])
+        t.wait_until(lambda: not harness.processes_of(image), "its end")
+        done = t.xaasfs("-o", f"io_uring,cache={t.cache}", programs().image, mnt)
+        t.contains(done.stderr, "has programs to compile")
+    t.equal(done.returncode, 1)
+    t.contains(done.stderr, "cannot mount with -o io_uring: ")
+    t.contains(done.stderr, "leave the option out")
+
+
 def test_every_request_is_printed(t):
     mount = t.mount(t.squashfs({"a": b"a"}), arguments=["-d"])
     t.equal((mount.path / "a").read_bytes(), b"a")
