@@ -2,20 +2,15 @@
 /* xaas prewarm IMAGE [PATH…]: does ahead of time what first opens would have to wait for. */
 #include "prewarm.h"
 
-#include "cache_index.h"
-#include "cache_store.h"
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 #include "fmt_strings.h"
-#include "jit_host.h"
-#include "jit_spawner.h"
+#include "image_ground.h"
 #include "tool_commands.h"
 #include "tool_options.h"
 
 #include <jansson.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 
 enum {
@@ -54,112 +49,6 @@ struct request {
         struct jit_options how;
 };
 
-/* Everything that has to be taken down in reverse order. */
-struct ground {
-        struct jit_spawner *spawner;
-        struct cache *cache;
-        struct jit_target *target;
-        int stop_fd;
-        struct prewarm prewarm;
-};
-
-static void ground_done(struct ground *ground)
-{
-        struct prewarm *prewarm = &ground->prewarm;
-
-        for (size_t i = 0; i < prewarm->n_programs; i++) {
-                jit_program_free(prewarm->programs[i].loaded);
-                free(prewarm->programs[i].reason);
-        }
-        free(prewarm->programs);
-        jit_session_free(prewarm->session, true);
-        jit_target_free(ground->target);
-        cache_close(ground->cache);
-        image_bundle_done(&prewarm->image);
-        jit_spawner_stop(ground->spawner);
-        fmt_close_fd(&ground->stop_fd);
-}
-
-/* SIGINT and SIGTERM as a descriptor; threads and children start with the mask of this moment. */
-static int catch_signals(int *ret_fd)
-{
-        sigset_t signals;
-
-        sigemptyset(&signals);
-        sigaddset(&signals, SIGINT);
-        sigaddset(&signals, SIGTERM);
-        if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
-                return -errno;
-        *ret_fd = signalfd(-1, &signals, SFD_CLOEXEC);
-        return *ret_fd < 0 ? -errno : 0;
-}
-
-static int open_cache(const struct request *request, struct cache **ret)
-{
-        struct cache_options how = {.directory = request->cache};
-        int r = cache_open(&how, ret);
-
-        if (r < 0 || !cache_is_read_only(*ret))
-                return r;
-        fmt_error("cannot keep anything in the cache %s: it may not be written to; run prewarm as "
-                  "its owner, or name another one with --cache",
-                cache_directory(*ret));
-        return -EROFS;
-}
-
-/* With the image's index in the cache, mounts need not make one. */
-static int open_image(const struct request *request, struct cache *cache, struct image_bundle *ret)
-{
-        const struct fmt_index_keeper keeper = cache_index_keeper(cache);
-        struct fmt_index_origin origin;
-        int r = image_bundle_open(request->image, &keeper, ret);
-
-        if (r < 0)
-                return r;
-        fmt_squashfs_index_origin(ret->image, &origin);
-        r = cache_index_keep(cache, &origin);
-        if (r < 0)
-                fmt_warning("cannot keep the index of %s in the cache %s: %s; make room there, or "
-                            "each mount makes its own",
-                        request->image, cache_directory(cache), strerror(-r));
-        return 0;
-}
-
-/* The order matters: the spawner and the image's indexer are forked before there are threads or
- * locks. */
-static int lay_ground(const struct request *request, struct ground *ret)
-{
-        struct prewarm *prewarm = &ret->prewarm;
-        const struct fmt_manifest *manifest;
-        int r = jit_spawner_start(&ret->spawner);
-
-        if (r == 0)
-                r = catch_signals(&ret->stop_fd);
-        if (r < 0) {
-                fmt_error("cannot start processes: %s; raise the limits of this user (ulimit -a)",
-                        strerror(-r));
-                return r;
-        }
-        r = open_cache(request, &ret->cache);
-        if (r == 0)
-                r = open_image(request, ret->cache, &prewarm->image);
-        if (r < 0 || !prewarm->image.manifest)
-                return r;
-        /* What is compiled need not run here: a login node may prepare for others. */
-        r = jit_target_detect(request->target, true, &ret->target);
-        if (r < 0)
-                return r;
-        manifest = prewarm->image.manifest;
-        prewarm->programs = calloc(manifest->n_programs + 1, sizeof(*prewarm->programs));
-        if (!prewarm->programs)
-                return -ENOMEM;
-        prewarm->n_programs = manifest->n_programs;
-        for (size_t i = 0; i < manifest->n_programs; i++)
-                prewarm->programs[i].entry = &manifest->programs[i];
-        return jit_session_new(&request->how, ret->spawner, ret->cache, ret->target,
-                prewarm->image.bundle, manifest, &prewarm->session);
-}
-
 static size_t count(const struct prewarm *prewarm, enum prewarm_state state)
 {
         size_t n = 0;
@@ -182,9 +71,9 @@ static const char *const state_names[] = {[PREWARM_CACHED] = "cached",
         [PREWARM_UNSUPPORTED] = "unsupported",
         [PREWARM_FAILED] = "failed"};
 
-static void print_json(const struct ground *ground, double seconds)
+static void print_json(
+        const struct image_ground *ground, const struct prewarm *prewarm, double seconds)
 {
-        const struct prewarm *prewarm = &ground->prewarm;
         json_t *programs = json_array();
         json_t *json;
 
@@ -210,9 +99,8 @@ static void print_json(const struct ground *ground, double seconds)
         json_decref(json);
 }
 
-static void print_summary(const struct ground *ground, const char *image, double seconds)
+static void print_summary(const struct prewarm *prewarm, const char *image, double seconds)
 {
-        const struct prewarm *prewarm = &ground->prewarm;
         size_t compiled = count(prewarm, PREWARM_COMPILED), cached = count(prewarm, PREWARM_CACHED);
         size_t unsupported = count(prewarm, PREWARM_UNSUPPORTED);
         size_t failed = count(prewarm, PREWARM_FAILED);
@@ -238,10 +126,10 @@ static void print_summary(const struct ground *ground, const char *image, double
         printf("; %.1f s\n", seconds);
 }
 
-static void tell_problems(const struct ground *ground)
+static void tell_problems(const struct prewarm *prewarm)
 {
-        for (size_t i = 0; i < ground->prewarm.n_programs; i++) {
-                const struct prewarm_program *program = &ground->prewarm.programs[i];
+        for (size_t i = 0; i < prewarm->n_programs; i++) {
+                const struct prewarm_program *program = &prewarm->programs[i];
                 const char *reason = program->reason ? program->reason : "out of memory";
                 const char *instead = program->entry->baseline
                                               ? "its generic build is served instead"
@@ -255,41 +143,50 @@ static void tell_problems(const struct ground *ground)
         }
 }
 
-static int prewarm_image(const struct request *request)
+static int compile(
+        const struct request *request, const struct image_ground *ground, struct prewarm *prewarm)
 {
         static const char *const everything[] = {NULL};
-        _cleanup_(ground_done) struct ground ground = {.stop_fd = -1};
+        int r = prewarm_begin(ground, &request->how, prewarm);
+
+        if (r == 0)
+                r = prewarm_select(
+                        prewarm, request->paths ? (const char *const *)request->paths : everything);
+        if (r < 0)
+                return 1;
+        r = prewarm_run(prewarm, ground->stop_fd);
+        if (r == -ECANCELED)
+                fmt_error("stopped by a signal; what was compiled is in the cache, run it again "
+                          "for the rest");
+        else if (r < 0)
+                fmt_error("cannot compile %s: %s; try again", request->image, strerror(-r));
+        return r < 0;
+}
+
+static int prewarm_image(const struct request *request)
+{
+        const struct image_ground_wish wish = {.command = "prewarm",
+                .image = request->image,
+                .cache = request->cache,
+                .target = request->target,
+                .runs_elsewhere = true}; /* a login node may prepare for others */
+        _cleanup_(image_ground_done) struct image_ground ground = IMAGE_GROUND_EMPTY;
+        _cleanup_(prewarm_done) struct prewarm prewarm = {0};
         struct timespec start;
-        int r;
 
         if (!request->verbose)
                 fmt_log_setup("xaas", FMT_LOG_WARNING);
         clock_gettime(CLOCK_MONOTONIC, &start);
-        r = lay_ground(request, &ground);
-        if (r < 0)
+        if (image_ground_lay(&wish, &ground) < 0)
                 return 1;
-        if (ground.prewarm.session) {
-                r = prewarm_select(&ground.prewarm,
-                        request->paths ? (const char *const *)request->paths : everything);
-                if (r < 0)
-                        return 1;
-                r = prewarm_run(&ground.prewarm, ground.stop_fd);
-        }
-        if (r == -ECANCELED) {
-                fmt_error("stopped by a signal; what was compiled is in the cache, run it again "
-                          "for the rest");
+        if (ground.image.manifest && compile(request, &ground, &prewarm))
                 return 1;
-        }
-        if (r < 0) {
-                fmt_error("cannot compile %s: %s; try again", request->image, strerror(-r));
-                return 1;
-        }
-        tell_problems(&ground);
+        tell_problems(&prewarm);
         if (request->json)
-                print_json(&ground, seconds_since(&start));
+                print_json(&ground, &prewarm, seconds_since(&start));
         else
-                print_summary(&ground, request->image, seconds_since(&start));
-        return count(&ground.prewarm, PREWARM_FAILED) > 0;
+                print_summary(&prewarm, request->image, seconds_since(&start));
+        return count(&prewarm, PREWARM_FAILED) > 0;
 }
 
 static int take_operand(struct request *request, const char *value)

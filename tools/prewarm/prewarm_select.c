@@ -7,6 +7,37 @@
 #include <limits.h>
 #include <string.h>
 
+int prewarm_begin(
+        const struct image_ground *ground, const struct jit_options *how, struct prewarm *ret)
+{
+        const struct fmt_manifest *manifest = ground->image.manifest;
+        int r;
+
+        *ret = (struct prewarm){.image = &ground->image};
+        ret->programs = calloc(manifest->n_programs + 1, sizeof(*ret->programs));
+        if (!ret->programs)
+                return -ENOMEM;
+        ret->n_programs = manifest->n_programs;
+        for (size_t i = 0; i < manifest->n_programs; i++)
+                ret->programs[i].entry = &manifest->programs[i];
+        r = jit_session_new(how, ground->spawner, ground->cache, ground->target,
+                ground->image.bundle, manifest, &ret->session);
+        if (r < 0)
+                prewarm_done(ret);
+        return r;
+}
+
+void prewarm_done(struct prewarm *prewarm)
+{
+        for (size_t i = 0; i < prewarm->n_programs; i++) {
+                jit_program_free(prewarm->programs[i].loaded);
+                free(prewarm->programs[i].reason);
+        }
+        free(prewarm->programs);
+        jit_session_free(prewarm->session, true);
+        *prewarm = (struct prewarm){0};
+}
+
 int prewarm_load(struct prewarm *prewarm, struct prewarm_program *program)
 {
         return program->loaded
@@ -71,11 +102,20 @@ static bool lies_below(
                 fmt_inode inode;
                 if (snprintf(above, sizeof(above), "%.*s", (int)(slash - path), path) <
                                 (int)sizeof(above) &&
-                        fmt_squashfs_resolve(prewarm->image.image, above, &inode) == 0 &&
+                        fmt_squashfs_resolve(prewarm->image->image, above, &inode) == 0 &&
                         inode == folder)
                         return true;
         }
         return false;
+}
+
+struct prewarm_program *prewarm_find(struct prewarm *prewarm, const char *path)
+{
+        fmt_inode inode;
+
+        return fmt_squashfs_resolve(prewarm->image->image, path, &inode) == 0
+                       ? find_program(prewarm, inode)
+                       : NULL;
 }
 
 static int select_one(struct prewarm *prewarm, const char *path)
@@ -85,9 +125,9 @@ static int select_one(struct prewarm *prewarm, const char *path)
         struct stat st;
         int r;
 
-        r = fmt_squashfs_resolve(prewarm->image.image, path, &inode);
+        r = fmt_squashfs_resolve(prewarm->image->image, path, &inode);
         if (r == 0)
-                r = fmt_squashfs_stat(prewarm->image.image, inode, &st);
+                r = fmt_squashfs_stat(prewarm->image->image, inode, &st);
         if (r < 0) {
                 fmt_error("cannot compile %s: %s in the image; give a path as it is inside the "
                           "image, for example /usr/bin/program",
@@ -103,7 +143,7 @@ static int select_one(struct prewarm *prewarm, const char *path)
         program = find_program(prewarm, inode);
         if (program)
                 want(prewarm, program);
-        return fmt_needed_walk(prewarm->image.image, path, read_facts, visit, prewarm);
+        return fmt_needed_walk(prewarm->image->image, path, read_facts, visit, prewarm);
 }
 
 int prewarm_select(struct prewarm *prewarm, const char *const *paths)
@@ -113,7 +153,7 @@ int prewarm_select(struct prewarm *prewarm, const char *const *paths)
         for (size_t i = 0; i < prewarm->n_programs; i++) {
                 struct prewarm_program *program = &prewarm->programs[i];
                 if (fmt_squashfs_resolve(
-                            prewarm->image.image, program->entry->path, &program->inode) < 0)
+                            prewarm->image->image, program->entry->path, &program->inode) < 0)
                         program->inode = 0;
                 if (!*paths)
                         want(prewarm, program);
