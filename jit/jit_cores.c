@@ -3,34 +3,25 @@
 
 #include "fmt_cleanup.h"
 
-#include <hwloc.h>
 #include <limits.h>
+#include <sched.h>
 #include <string.h>
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
-/* Processing units, by hwloc; 0 if it cannot tell. */
+/* Processing units: what the kernel says of our affinity has cpusets and offline units taken out.
+ * It refuses sets that are too small for it. 0 if it cannot tell. */
 static unsigned count_units(void)
 {
-        hwloc_topology_t topology;
-        unsigned n = 0;
-        if (hwloc_topology_init(&topology) < 0)
-                return 0;
-        /* Caches, packages and devices cost milliseconds to find and are not asked for. */
-        hwloc_topology_set_all_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_NONE);
-        hwloc_bitmap_t bound = hwloc_bitmap_alloc();
-        if (bound && hwloc_topology_load(topology) == 0) {
-                hwloc_const_bitmap_t allowed = hwloc_topology_get_allowed_cpuset(topology);
-                if (hwloc_get_cpubind(topology, bound, HWLOC_CPUBIND_PROCESS) == 0)
-                        hwloc_bitmap_and(bound, bound, allowed);
-                else
-                        hwloc_bitmap_copy(bound, allowed);
-                int weight = hwloc_bitmap_weight(bound);
-                n = weight > 0 ? (unsigned)weight : 0;
+        for (int most = CPU_SETSIZE; most <= 1 << 20; most *= 2) {
+                const size_t size = CPU_ALLOC_SIZE(most);
+                _cleanup_free_ cpu_set_t *set = calloc(1, size);
+                if (!set)
+                        return 0;
+                if (sched_getaffinity(0, size, set) == 0)
+                        return (unsigned)CPU_COUNT_S(size, set);
         }
-        hwloc_bitmap_free(bound);
-        hwloc_topology_destroy(topology);
-        return n;
+        return 0;
 }
 
 /* The cores that one cgroup grants, or UINT_MAX where it sets no limit. */

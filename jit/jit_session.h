@@ -27,7 +27,7 @@
 struct jit_session;
 
 struct jit_options {
-        unsigned threads;         /* of all workers together; 0: allowed cores (hwloc) */
+        unsigned threads;         /* of all workers together; 0: allowed cores */
         unsigned workers;         /* at the same time; 0: chosen from threads */
         unsigned deadline_s;      /* one compile may take this long; 0: 1800 */
         uint64_t memory_limit;    /* bytes per worker; 0: 3/4 of physical memory */

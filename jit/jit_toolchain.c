@@ -4,6 +4,7 @@
 #include "fmt_cleanup.h"
 #include "fmt_elf.h"
 #include "fmt_log.h"
+#include "fmt_strings.h"
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -28,22 +29,15 @@ static void free_toolchain(struct jit_toolchain **toolchain)
         jit_toolchain_free(*toolchain);
 }
 
-static bool holds(char *const *list, const char *text)
-{
-        for (; list && *list; list++)
-                if (strcmp(*list, text) == 0)
-                        return true;
-        return false;
-}
-
 /* Adds the resolved PATH to the closure if it exists; ret_found says so. */
 static int add_file(char ***files, const char *path, bool *ret_found)
 {
         char resolved[PATH_MAX];
-        if (!realpath(path, resolved))
+        /* Hardly any exists, and to be told so realpath asks once per component. */
+        if (access(path, F_OK) < 0 || !realpath(path, resolved))
                 return 0;
         *ret_found = true;
-        return holds(*files, resolved) ? 0 : fmt_strings_append(files, resolved);
+        return fmt_strings_contain(*files, resolved) ? 0 : fmt_strings_append(files, resolved);
 }
 
 /* Adds every file called NAME that the loader may take out of FOLDER. */
@@ -76,11 +70,15 @@ static void expand_origin(
                 *ret = '\0';
 }
 
-/* Finds library NAME that FILE with search path RPATH needs. */
-static int add_library(char ***files, const char *file, const char *rpath, const char *name)
+/* Finds library NAME that FILE with search path RPATH needs. FOUND_BEFORE: names that were found in
+ * the default folders, where they are the same for everybody. */
+static int add_library(
+        char ***files, char ***found_before, const char *file, const char *rpath, const char *name)
 {
         bool found = false;
         int r = 0;
+        if (!rpath && fmt_strings_contain(*found_before, name))
+                return 0;
         for (const char *c = rpath; c && *c && r == 0;) {
                 char folder[PATH_MAX];
                 size_t size = strcspn(c, ":");
@@ -91,6 +89,8 @@ static int add_library(char ***files, const char *file, const char *rpath, const
         for (size_t i = 0; i < sizeof default_folders / sizeof default_folders[0] && r == 0; i++)
                 if (!found || rpath)
                         r = add_from_folder(files, default_folders[i], name, &found);
+        if (r == 0 && found && !rpath)
+                r = fmt_strings_append(found_before, name);
         if (r < 0 || found)
                 return r;
         fmt_error("cannot find library %s that %s needs; install it, or set XAASFS_LLD to another "
@@ -102,6 +102,7 @@ static int add_library(char ***files, const char *file, const char *rpath, const
 /* Everything that FILES[i] loads comes behind it, until nothing new does. */
 static int close_over(char ***files)
 {
+        _cleanup_(fmt_strings_freep) char **found_before = NULL;
         for (size_t i = 0; (*files)[i]; i++) {
                 _cleanup_facts_ struct fmt_elf_facts facts = {0};
                 _cleanup_close_ int fd = open((*files)[i], O_RDONLY | O_CLOEXEC);
@@ -118,7 +119,7 @@ static int close_over(char ***files)
                 if (facts.interpreter)
                         r = add_file(files, facts.interpreter, &found);
                 for (char **name = facts.needed; *name && r == 0; name++)
-                        r = add_library(files, (*files)[i], facts.rpath, *name);
+                        r = add_library(files, &found_before, (*files)[i], facts.rpath, *name);
                 if (r < 0)
                         return r;
         }
