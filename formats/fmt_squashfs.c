@@ -55,7 +55,7 @@ static int start_readahead(struct fmt_squashfs *image, uint64_t cache_size)
 {
         const struct fmt_readahead_work work = {
                 .make = fmt_squashfs_make_ahead,
-                .fetch = fmt_squashfs_fetch_ahead,
+                .fetch = fmt_squashfs_fetch,
                 .context = image,
         };
         const uint64_t part = cache_size / AHEAD_PART_OF_CACHE;

@@ -36,11 +36,27 @@ static int read_image(struct fmt_squashfs *image, void *buffer, size_t size, uin
         return error;
 }
 
+void fmt_squashfs_fetch(void *context, uint64_t position, uint64_t size)
+{
+        const struct fmt_squashfs *image = context;
+        const uint64_t end = image->index.header->image_size;
+        if (position >= end)
+                return;
+        size = size < end - position ? size : end - position;
+        posix_fadvise(
+                image->fd, (off_t)(image->offset + position), (off_t)size, POSIX_FADV_WILLNEED);
+}
+
 /* What the cache needs to make a block: the key is the block's position alone. */
 struct recipe {
         struct fmt_squashfs *image;
         const struct fmt_index_block *block;
+        bool somebody_waits;
 };
+
+/* Bytes, a power of two. A disk takes hardly longer for so much than for one block, and whoever
+ * reads a block often wants its neighbours soon: a cold import of NumPy took 0.85 of the time. */
+#define FETCH_AROUND (UINT64_C(256) << 10)
 
 /* Remembers that BLOCK was made. Blocks that equal files share are told apart by file: one that is
  * made again for another of them does not count. The index's fragments follow its blocks. */
@@ -60,6 +76,8 @@ static int make_block(void *context, uint64_t key, void *buffer, size_t *ret_siz
         _cleanup_free_ char *stored = malloc(recipe->block->stored);
         if (stored == NULL)
                 return -ENOMEM;
+        if (recipe->somebody_waits)
+                fmt_squashfs_fetch(image, key & ~(FETCH_AROUND - 1), FETCH_AROUND);
         int error = read_image(image, stored, recipe->block->stored, key);
         if (error < 0)
                 return error;
@@ -80,17 +98,6 @@ void fmt_squashfs_make_ahead(void *context, const struct fmt_index_block *block)
         struct recipe recipe = {.image = image, .block = block};
         /* Whoever reads a damaged block is told then. */
         fmt_block_cache_make_ahead(image->blocks, block->position, make_block, &recipe);
-}
-
-void fmt_squashfs_fetch_ahead(void *context, uint64_t position, uint64_t size)
-{
-        const struct fmt_squashfs *image = context;
-        const uint64_t end = image->index.header->image_size;
-        if (position >= end)
-                return;
-        size = size < end - position ? size : end - position;
-        posix_fadvise(
-                image->fd, (off_t)(image->offset + position), (off_t)size, POSIX_FADV_WILLNEED);
 }
 
 static void add_piece(struct fmt_view *view, const void *data, size_t size)
@@ -130,7 +137,7 @@ static int view_block(struct fmt_squashfs *image, const struct fmt_index_block *
                 fmt_readahead_note(image->readahead, block);
         if (block->raw)
                 return view_raw(image, block, skip, size, view);
-        struct recipe recipe = {.image = image, .block = block};
+        struct recipe recipe = {.image = image, .block = block, .somebody_waits = true};
         struct fmt_cached_block *cached;
         int error =
                 fmt_block_cache_get(image->blocks, block->position, make_block, &recipe, &cached);

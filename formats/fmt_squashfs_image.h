@@ -43,6 +43,6 @@ int fmt_squashfs_start_data(struct fmt_squashfs *image, uint64_t cache_size);
 
 /* For fmt_readahead.h: CONTEXT is the image. */
 void fmt_squashfs_make_ahead(void *context, const struct fmt_index_block *block);
-void fmt_squashfs_fetch_ahead(void *context, uint64_t position, uint64_t size);
+void fmt_squashfs_fetch(void *context, uint64_t position, uint64_t size);
 
 #endif
