@@ -34,6 +34,7 @@ class Report:
         self._names = names
         self._daemons = [name for name in names if name in ("squashfuse", "newer", "xaasfs")]
         self._times = [("", *names, *(f"/ {name}" for name in others), "target")]
+        self._work = [("", *names, *(f"/ {name}" for name in others))]
         self._costs = [("", *(f"{name} {what}" for name in self._daemons
                               for what in ("user", "sys", "MiB")))]
         self._counts = [("", *(title for title, _ in COUNTS))]
@@ -47,6 +48,10 @@ class Report:
                    if name in ratios]
         self._times.append((row.label, *map(measure.seconds, times.values()),
                             *(f"{ratio:.2f}" for ratio in ratios.values()), ", ".join(targets)))
+        work = {name: results[name].reader + results[name].daemon for name in self._names}
+        self._work.append((row.label, *map(measure.seconds, work.values()),
+                           *(f"{work['xaasfs'] / time:.2f}" for name, time in work.items()
+                             if name != "xaasfs")))
         costs = [results[name] for name in self._daemons]
         self._costs.append((row.label, *(cell for cost in costs for cell in (
             f"{cost.user:.2f}", f"{cost.system:.2f}", f"{cost.peak / MIB:.0f}"))))
@@ -75,6 +80,8 @@ class Report:
         measure.table(self._times)
         if len(self._costs) == 1:
             return
+        print("\n  Processor time, of the reader and the daemon (without the kernel's own threads)\n")
+        measure.table(self._work)
         print("\n  The daemons: seconds of processor time, and memory at most\n")
         measure.table(self._costs)
         print("\n  What xaasfs was asked and did: requests, blocks, MiB\n")
