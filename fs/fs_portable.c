@@ -154,6 +154,8 @@ static int open_parts(struct fs_portable *portable, struct fs *fs, const struct 
         if (error < 0 || portable->n_programs == 0)
                 return error;
         error = jit_target_detect(options->target, false, &portable->target);
+        if (error == 0 && !jit_target_takes_images(portable->target))
+                error = -ENOTSUP;
         return error < 0 ? error : need_cache(fs, options);
 }
 

@@ -66,27 +66,27 @@ static int find_bodies(LLVMModuleRef module, struct bodies *ret)
 
 /* What no compiler emits unasked says nothing about the code: -march=native lists SGX and shadow
  * stacks, too, and a kernel may have switched off what cpuid showed the compiler. */
-static struct jit_x86_set less_system_features(struct jit_x86_set set)
+static struct jit_feature_set less_system_features(struct jit_feature_set set)
 {
-        for (size_t i = 0; i < jit_x86_n_features; i++) {
-                if (jit_x86_features[i].by_request_only)
-                        jit_x86_put(&set, i, false);
+        for (size_t i = 0; i < jit_x86.n_features; i++) {
+                if (jit_feature_of(&jit_x86, i)->by_request_only)
+                        jit_feature_put(&set, i, false);
         }
         return set;
 }
 
 /* What this module may not be compiled without. */
-static struct jit_x86_set required_by(
+static struct jit_feature_set required_by(
         const struct bodies *bodies, LLVMModuleRef module, bool captured_only)
 {
         bool all = captured_only || jit_bitcode_module_asm_needs_baseline(module);
-        struct jit_x86_set required = {{0}};
+        struct jit_feature_set required = {{0}};
 
         for (size_t i = 0; i < bodies->n; i++) {
                 const struct jit_function_target *target = &bodies->targets[i];
-                struct jit_x86_set baseline = jit_function_baseline(&bodies->module, target);
+                struct jit_feature_set baseline = jit_function_baseline(&bodies->module, target);
                 if (all || target->needs_baseline || !target->cpu_is_known)
-                        required = jit_x86_union(&required, &baseline);
+                        required = jit_features_union(&required, &baseline);
         }
         return less_system_features(required);
 }
@@ -121,20 +121,21 @@ static int merge_others(char **text, const char *others)
  * module keeps what the build gave it, spelt out. */
 static int write_extras(const struct bodies *bodies, bool captured_only, char **ret_extras)
 {
-        struct jit_x86_set all_plus = {{0}};
-        struct jit_x86_set all_minus = {{0}};
+        struct jit_feature_set all_plus = {{0}};
+        struct jit_feature_set all_minus = {{0}};
         _cleanup_free_ char *others = NULL;
 
         for (size_t i = 0; i < bodies->n; i++) {
                 const struct jit_function_target *target = &bodies->targets[i];
-                struct jit_x86_set plus;
-                struct jit_x86_set minus;
+                struct jit_feature_set plus;
+                struct jit_feature_set minus;
                 jit_function_extras(&bodies->module, target, &plus, &minus);
-                all_plus = jit_x86_union(&all_plus, &plus);
-                all_minus = jit_x86_union(&all_minus, &minus);
+                all_plus = jit_features_union(&all_plus, &plus);
+                all_minus = jit_features_union(&all_minus, &minus);
                 if (captured_only) {
-                        struct jit_x86_set given = jit_function_baseline(&bodies->module, target);
-                        plus = jit_x86_union(&plus, &given);
+                        struct jit_feature_set given =
+                                jit_function_baseline(&bodies->module, target);
+                        plus = jit_features_union(&plus, &given);
                 }
                 _cleanup_free_ char *text = jit_feature_text(&plus, &minus, target->others);
                 if (!text || merge_others(&others, target->others) < 0)
@@ -145,7 +146,7 @@ static int write_extras(const struct bodies *bodies, bool captured_only, char **
                         jit_bitcode_set_attribute(
                                 bodies->functions[i], "target-features", X86_64_FEATURES);
         }
-        all_minus = jit_x86_minus(&all_minus, &all_plus);
+        all_minus = jit_features_minus(&all_minus, &all_plus);
         *ret_extras = jit_feature_text(&all_plus, &all_minus, others);
         return *ret_extras ? 0 : -ENOMEM;
 }
@@ -188,13 +189,13 @@ static int neutralise(LLVMModuleRef module, struct bodies *bodies, struct jit_bi
                 return r;
         ret->captured_only = has_wide_vectors(bodies);
         ret->not_optimised = is_not_optimised(bodies);
-        struct jit_x86_set required = required_by(bodies, module, ret->captured_only);
+        struct jit_feature_set required = required_by(bodies, module, ret->captured_only);
         drop_target(module);
         r = write_extras(bodies, ret->captured_only, &ret->extras);
         if (r < 0)
                 return r;
         ret->has_extras = *ret->extras || ret->captured_only;
-        ret->required = jit_x86_format(&required, false);
+        ret->required = jit_features_format(&jit_x86, &required, false);
         return ret->required ? 0 : -ENOMEM;
 }
 

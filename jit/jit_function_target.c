@@ -5,23 +5,23 @@
 
 #include <string.h>
 
-static struct jit_x86_set x86_64(void)
+static struct jit_feature_set x86_64(void)
 {
-        struct jit_x86_set set = {{0}};
+        struct jit_feature_set set = {{0}};
 
-        jit_x86_model("x86-64", &set);
+        jit_model_features(&jit_x86, "x86-64", &set);
         return set;
 }
 
 /* No command line names these by chance, one by one; -march=native always does. */
-static bool is_picture(const struct jit_x86_set *plus, const struct jit_x86_set *minus)
+static bool is_picture(const struct jit_feature_set *plus, const struct jit_feature_set *minus)
 {
         static const char *const telling[] = {"sgx", "pconfig", "rdpru", "clzero", "lwp", "kl"};
 
         for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++) {
-                int feature = jit_x86_find(telling[i], strlen(telling[i]));
-                if (feature < 0 ||
-                        (!jit_x86_in(plus, (size_t)feature) && !jit_x86_in(minus, (size_t)feature)))
+                int feature = jit_feature_find(&jit_x86, telling[i], strlen(telling[i]));
+                if (feature < 0 || (!jit_feature_in(plus, (size_t)feature) &&
+                                           !jit_feature_in(minus, (size_t)feature)))
                         return false;
         }
         return true;
@@ -45,11 +45,11 @@ static int read_features(const char *text, struct jit_function_target *function)
         size_t size;
         char sign;
 
-        while (jit_x86_next(&text, &sign, &name, &size)) {
-                int feature = jit_x86_find(name, size);
+        while (jit_feature_next(&text, &sign, &name, &size)) {
+                int feature = jit_feature_find(&jit_x86, name, size);
                 if (feature >= 0) {
-                        jit_x86_put(&function->plus, (size_t)feature, sign == '+');
-                        jit_x86_put(&function->minus, (size_t)feature, sign == '-');
+                        jit_feature_put(&function->plus, (size_t)feature, sign == '+');
+                        jit_feature_put(&function->minus, (size_t)feature, sign == '-');
                         continue;
                 }
                 int r = add_other(&function->others, sign, name, size);
@@ -70,7 +70,8 @@ int jit_function_target_read(const char *cpu, size_t cpu_size, const char *featu
                 function.cpu = strndup(cpu, cpu_size);
                 if (!function.cpu)
                         return -ENOMEM;
-                function.cpu_is_known = jit_x86_model(function.cpu, &function.implied);
+                function.cpu_is_known =
+                        jit_model_features(&jit_x86, function.cpu, &function.implied);
                 if (!function.cpu_is_known)
                         function.implied = x86_64();
         }
@@ -126,8 +127,8 @@ static const char *most_frequent_cpu(const struct jit_function_target *functions
 void jit_module_target_of(
         const struct jit_function_target *functions, size_t n, struct jit_module_target *ret)
 {
-        size_t with[JIT_X86_MAX_FEATURES] = {0};
-        size_t without[JIT_X86_MAX_FEATURES] = {0};
+        size_t with[JIT_MAX_FEATURES] = {0};
+        size_t without[JIT_MAX_FEATURES] = {0};
         size_t pictures = 0;
 
         memset(ret, 0, sizeof(*ret));
@@ -136,14 +137,14 @@ void jit_module_target_of(
                 if (!functions[i].native)
                         continue;
                 pictures++;
-                for (size_t feature = 0; feature < jit_x86_n_features; feature++) {
-                        with[feature] += jit_x86_in(&functions[i].plus, feature);
-                        without[feature] += jit_x86_in(&functions[i].minus, feature);
+                for (size_t feature = 0; feature < jit_x86.n_features; feature++) {
+                        with[feature] += jit_feature_in(&functions[i].plus, feature);
+                        without[feature] += jit_feature_in(&functions[i].minus, feature);
                 }
         }
-        for (size_t feature = 0; feature < jit_x86_n_features; feature++) {
-                jit_x86_put(&ret->native_plus, feature, 2 * with[feature] > pictures);
-                jit_x86_put(&ret->native_minus, feature, 2 * without[feature] > pictures);
+        for (size_t feature = 0; feature < jit_x86.n_features; feature++) {
+                jit_feature_put(&ret->native_plus, feature, 2 * with[feature] > pictures);
+                jit_feature_put(&ret->native_minus, feature, 2 * without[feature] > pictures);
         }
 }
 
@@ -153,48 +154,48 @@ static bool is_of_the_build(
         return !function->cpu || (module->cpu && !strcmp(module->cpu, function->cpu));
 }
 
-struct jit_x86_set jit_function_baseline(
+struct jit_feature_set jit_function_baseline(
         const struct jit_module_target *module, const struct jit_function_target *function)
 {
-        struct jit_x86_set baseline = function->implied;
-        struct jit_x86_set everywhere = x86_64();
+        struct jit_feature_set baseline = function->implied;
+        struct jit_feature_set everywhere = x86_64();
 
         if (!function->cpu_is_known)
-                baseline = jit_x86_union(&baseline, &function->plus);
+                baseline = jit_features_union(&baseline, &function->plus);
         if (function->native)
-                baseline = jit_x86_union(&baseline, &module->native_plus);
-        baseline = jit_x86_minus(&baseline, &function->minus);
-        return jit_x86_minus(&baseline, &everywhere);
+                baseline = jit_features_union(&baseline, &module->native_plus);
+        baseline = jit_features_minus(&baseline, &function->minus);
+        return jit_features_minus(&baseline, &everywhere);
 }
 
 void jit_function_extras(const struct jit_module_target *module,
-        const struct jit_function_target *function, struct jit_x86_set *ret_plus,
-        struct jit_x86_set *ret_minus)
+        const struct jit_function_target *function, struct jit_feature_set *ret_plus,
+        struct jit_feature_set *ret_minus)
 {
-        struct jit_x86_set everywhere = x86_64();
+        struct jit_feature_set everywhere = x86_64();
 
         *ret_plus = function->plus;
         *ret_minus = function->minus;
         if (!is_of_the_build(module, function)) {
-                *ret_plus = jit_x86_union(ret_plus, &function->implied);
-                *ret_plus = jit_x86_minus(ret_plus, ret_minus);
+                *ret_plus = jit_features_union(ret_plus, &function->implied);
+                *ret_plus = jit_features_minus(ret_plus, ret_minus);
         } else if (!function->cpu_is_known) {
                 memset(ret_plus, 0, sizeof(*ret_plus));
         } else {
-                *ret_plus = jit_x86_minus(ret_plus, &function->implied);
+                *ret_plus = jit_features_minus(ret_plus, &function->implied);
         }
         if (function->native) {
-                *ret_plus = jit_x86_minus(ret_plus, &module->native_plus);
-                *ret_minus = jit_x86_minus(ret_minus, &module->native_minus);
+                *ret_plus = jit_features_minus(ret_plus, &module->native_plus);
+                *ret_minus = jit_features_minus(ret_minus, &module->native_minus);
         }
-        *ret_plus = jit_x86_minus(ret_plus, &everywhere);
+        *ret_plus = jit_features_minus(ret_plus, &everywhere);
 }
 
 char *jit_feature_text(
-        const struct jit_x86_set *plus, const struct jit_x86_set *minus, const char *others)
+        const struct jit_feature_set *plus, const struct jit_feature_set *minus, const char *others)
 {
-        _cleanup_free_ char *added = jit_x86_format(plus, false);
-        _cleanup_free_ char *removed = jit_x86_format(minus, false);
+        _cleanup_free_ char *added = jit_features_format(&jit_x86, plus, false);
+        _cleanup_free_ char *removed = jit_features_format(&jit_x86, minus, false);
         char *text;
 
         if (!added || !removed)

@@ -13,14 +13,14 @@
 #ifndef JIT_FUNCTION_TARGET_H
 #define JIT_FUNCTION_TARGET_H
 
-#include "jit_x86_models.h"
+#include "jit_models.h"
 
 struct jit_function_target {
-        char *cpu;                  /* target-cpu, or NULL */
-        bool cpu_is_known;          /* by the table of models */
-        struct jit_x86_set implied; /* by the CPU name; at least x86-64's */
-        struct jit_x86_set plus;    /* of target-features, the last entry for a feature counts */
-        struct jit_x86_set minus;
+        char *cpu;                      /* target-cpu, or NULL */
+        bool cpu_is_known;              /* by the table of models */
+        struct jit_feature_set implied; /* by the CPU name; at least x86-64's */
+        struct jit_feature_set plus; /* of target-features, the last entry for a feature counts */
+        struct jit_feature_set minus;
         char *others;        /* entries that are no CPU features (+retpoline-…), or NULL */
         bool native;         /* a picture of the build machine */
         bool needs_baseline; /* holds code for the build's CPU: intrinsics, assembly */
@@ -34,24 +34,24 @@ void jit_function_target_done(struct jit_function_target *function);
 /* What the functions of a module have in common. */
 struct jit_module_target {
         const char *cpu; /* the CPU name of most functions, points into one; or NULL */
-        struct jit_x86_set native_plus; /* what most pictures of the build machine agree on */
-        struct jit_x86_set native_minus;
+        struct jit_feature_set native_plus; /* what most pictures of the build machine agree on */
+        struct jit_feature_set native_minus;
 };
 
 void jit_module_target_of(
         const struct jit_function_target *functions, size_t n, struct jit_module_target *ret);
 
 /* What the build gave the function beyond x86-64, and is dropped in normal form. */
-struct jit_x86_set jit_function_baseline(
+struct jit_feature_set jit_function_baseline(
         const struct jit_module_target *module, const struct jit_function_target *function);
 
 /* What the function asked for itself. */
 void jit_function_extras(const struct jit_module_target *module,
-        const struct jit_function_target *function, struct jit_x86_set *ret_plus,
-        struct jit_x86_set *ret_minus);
+        const struct jit_function_target *function, struct jit_feature_set *ret_plus,
+        struct jit_feature_set *ret_minus);
 
 /* "+a,-b" and OTHERS (may be NULL) behind it; "" if there is nothing. NULL: out of memory. */
-char *jit_feature_text(
-        const struct jit_x86_set *plus, const struct jit_x86_set *minus, const char *others);
+char *jit_feature_text(const struct jit_feature_set *plus, const struct jit_feature_set *minus,
+        const char *others);
 
 #endif

@@ -2,6 +2,7 @@
 #include "jit_host_x86.h"
 
 #include "fmt_cleanup.h"
+#include "jit_x86_features.h"
 
 #include <string.h>
 
@@ -10,6 +11,8 @@
 #define XCR0_AVX512 (XCR0_AVX | 0xe0U)
 #define XCR0_AMX (XCR0_AVX | 0x60000U)
 #define OSXSAVE (1U << 27)
+#define HYPERVISOR (1U << 31)
+#define BRAND_LEAF 0x80000002U /* and the two after it */
 
 static const struct jit_cpuid *leaf_of(
         const struct jit_x86_raw *raw, uint32_t leaf, uint32_t subleaf)
@@ -85,7 +88,7 @@ static bool lists(const char *flags, const char *name)
         return false;
 }
 
-static enum jit_x86_vendor vendor_of(const struct jit_x86_raw *raw)
+static enum jit_vendor vendor_of(const struct jit_x86_raw *raw)
 {
         const struct jit_cpuid *leaf = leaf_of(raw, 0, 0);
         char name[13] = "";
@@ -101,19 +104,65 @@ static enum jit_x86_vendor vendor_of(const struct jit_x86_raw *raw)
         return VENDOR_ANY;
 }
 
-void jit_x86_detect(const struct jit_x86_raw *raw, struct jit_x86_set *ret_features,
-        enum jit_x86_vendor *ret_vendor)
+static void look_at(const struct jit_x86_raw *raw, size_t number, struct jit_detection *detection)
 {
-        memset(ret_features, 0, sizeof(*ret_features));
-        for (size_t i = 0; i < jit_x86_n_features; i++) {
-                const struct jit_x86_feature *feature = &jit_x86_features[i];
-                bool shown = value_of(raw, feature->where) >> feature->bit & 1;
-                bool denied = raw->kernel_flags && feature->kernel &&
-                              !lists(raw->kernel_flags, feature->kernel);
-                jit_x86_put(ret_features, i, shown && saves(raw, feature->state) && !denied);
+        const struct jit_x86_feature *feature = &jit_x86_features[number];
+        enum jit_why why = JIT_WHY_HERE;
+
+        if (feature->where == NOWHERE)
+                why = JIT_WHY_NEVER;
+        else if (!(value_of(raw, feature->where) >> feature->bit & 1))
+                why = JIT_WHY_NOT_SHOWN;
+        else if (!saves(raw, feature->state))
+                why = JIT_WHY_NOT_SAVED;
+        else if (raw->kernel_flags && feature->kernel && !lists(raw->kernel_flags, feature->kernel))
+                why = JIT_WHY_DENIED;
+        jit_detection_set(detection, number, why, why == JIT_WHY_DENIED ? feature->kernel : NULL);
+}
+
+void jit_x86_detect(const struct jit_x86_raw *raw, struct jit_detection *ret)
+{
+        jit_detection_start(&jit_x86, ret);
+        ret->vendor = vendor_of(raw);
+        for (size_t i = 0; i < jit_x86.n_features; i++)
+                look_at(raw, i, ret);
+        jit_detection_finish(ret, NULL);
+}
+
+char *jit_x86_name(const struct jit_x86_raw *raw)
+{
+        char name[3 * 16 + 1] = "";
+
+        for (uint32_t i = 0; i < 3; i++) {
+                const struct jit_cpuid *leaf = leaf_of(raw, BRAND_LEAF + i, 0);
+                memcpy(name + (size_t)i * 16, &leaf->eax, 16); /* eax to edx, in order */
         }
-        jit_x86_settle(ret_features);
-        *ret_vendor = vendor_of(raw);
+        /* Old processors pad it in front, others behind. */
+        char *start = name + strspn(name, " ");
+        size_t size = strlen(start);
+        while (size > 0 && start[size - 1] == ' ')
+                size--;
+        return size ? strndup(start, size) : NULL;
+}
+
+bool jit_x86_is_guest(const struct jit_x86_raw *raw)
+{
+        return leaf_of(raw, 1, 0)->ecx & HYPERVISOR;
+}
+
+/* Intel SDM volume 2A, CPUID: the extended fields count for the families that have them. */
+void jit_x86_number(const struct jit_x86_raw *raw, unsigned *ret_family, unsigned *ret_model)
+{
+        uint32_t signature = leaf_of(raw, 1, 0)->eax;
+        unsigned family = signature >> 8 & 0xf;
+        unsigned model = signature >> 4 & 0xf;
+
+        if (family == 6 || family == 15)
+                model |= (signature >> 16 & 0xf) << 4;
+        if (family == 15)
+                family += signature >> 20 & 0xff;
+        *ret_family = family;
+        *ret_model = model;
 }
 
 /* ---- this machine ---- */
@@ -171,6 +220,8 @@ int jit_x86_read(struct jit_x86_raw *ret)
         if (leaf_of(ret, 7, 0)->ecx >> 23 & 1) /* key locker */
                 add_leaf(ret, 0x19, 0);
         add_leaf(ret, 0x80000001, 0);
+        for (uint32_t i = 0; i < 3; i++)
+                add_leaf(ret, BRAND_LEAF + i, 0);
         add_leaf(ret, 0x80000008, 0);
         if (leaf_of(ret, 1, 0)->ecx & OSXSAVE)
                 ret->xcr0 = read_xcr0();

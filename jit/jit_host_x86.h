@@ -4,7 +4,7 @@
 #ifndef JIT_HOST_X86_H
 #define JIT_HOST_X86_H
 
-#include "jit_x86_models.h"
+#include "jit_detection.h"
 
 struct jit_cpuid {
         uint32_t leaf;
@@ -12,14 +12,14 @@ struct jit_cpuid {
         uint32_t eax, ebx, ecx, edx;
 };
 
-#define JIT_CPUID_LEAVES 16
+#define JIT_CPUID_LEAVES 24
 
 struct jit_x86_raw {
         struct jit_cpuid
                 leaves[JIT_CPUID_LEAVES]; /* those that the machine has; the rest is zero */
         size_t n_leaves;
-        uint64_t xcr0;            /* xgetbv(0); 0 where the system has not enabled it */
-        const char *kernel_flags; /* "flags" of /proc/cpuinfo, or NULL: it denies nothing */
+        uint64_t xcr0;      /* xgetbv(0); 0 where the system has not enabled it */
+        char *kernel_flags; /* "flags" of /proc/cpuinfo, or NULL: it denies nothing */
 };
 
 /* This machine. kernel_flags is the caller's to free. -ENOTSUP on another architecture. */
@@ -27,7 +27,14 @@ int jit_x86_read(struct jit_x86_raw *ret);
 
 /* Features that cpuid shows, the system saves the registers of and the kernel's list does not
  * deny. */
-void jit_x86_detect(const struct jit_x86_raw *raw, struct jit_x86_set *ret_features,
-        enum jit_x86_vendor *ret_vendor);
+void jit_x86_detect(const struct jit_x86_raw *raw, struct jit_detection *ret);
+
+/* What the processor calls itself, or NULL. The caller frees. */
+char *jit_x86_name(const struct jit_x86_raw *raw);
+
+bool jit_x86_is_guest(const struct jit_x86_raw *raw);
+
+/* Family and model number as cpuid shows them (a hypervisor may show any). */
+void jit_x86_number(const struct jit_x86_raw *raw, unsigned *ret_family, unsigned *ret_model);
 
 #endif

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "jit_x86_models.h"
-
-#include <limits.h>
-#include <string.h>
+#include "jit_models.h"
+#include "jit_x86_features.h"
 
 #define INTEL VENDOR_INTEL
 #define AMD VENDOR_AMD
-#define ANY VENDOR_ANY /* a level, not a machine: never chosen for tuning */
+#define ANY VENDOR_ANY
 
-/* Each row: what the row named third has, more or less. Features as clang 19 gives them with
- * -march=NAME, with the baseline of x86-64 in all of them; test_host compares each row with the
- * compiler. Of two rows with equal features the first is chosen for tuning. */
-static const struct {
-        const char *name;
-        enum jit_x86_vendor vendor;
-        const char *parent;
-        const char *changes; /* separated by spaces */
-} models[] = {
-        {"x86-64", ANY, NULL, "+cmov +cx8 +fxsr +mmx +sse +sse2 +x87"},
+/* Features as clang 19 gives them with -march=NAME, with the baseline of x86-64 in all of them;
+ * test_host compares each row with the compiler. Of two rows with equal features the first is
+ * chosen for tuning. */
+static const struct jit_model models[] = {
+        {"x86-64", ANY, NULL, "+64bit +cmov +cx8 +fxsr +mmx +sse +sse2 +x87"},
         {"x86-64-v2", ANY, "x86-64", "+crc32 +cx16 +popcnt +sahf +sse3 +sse4.1 +sse4.2 +ssse3"},
         {"x86-64-v3", ANY, "x86-64-v2", "+avx +avx2 +bmi +bmi2 +f16c +fma +lzcnt +movbe +xsave"},
         {"x86-64-v4", ANY, "x86-64-v3",
@@ -100,69 +93,12 @@ static const struct {
         {"znver4", AMD, "icelake-server",
                 "+avx512bf16 +clzero +mwaitx +rdpru +shstk +sse4a -pconfig -sgx"},
         {"znver5", AMD, "znver4", "+avx512vp2intersect +avxvnni +movdir64b +movdiri +prefetchi"},
+        {0},
 };
 
-#define N_MODELS (sizeof(models) / sizeof(models[0]))
-
-const char *jit_x86_model_name(size_t index)
-{
-        return index < N_MODELS ? models[index].name : NULL;
-}
-
-static void apply(const char *changes, struct jit_x86_set *set)
-{
-        while (*changes) {
-                size_t size = strcspn(changes, " ");
-                int feature = jit_x86_find(changes + 1, size - 1);
-                if (feature >= 0)
-                        jit_x86_put(set, (size_t)feature, *changes == '+');
-                changes += size + (changes[size] == ' ');
-        }
-}
-
-static bool features_of(const char *name, struct jit_x86_set *ret)
-{
-        for (size_t i = 0; i < N_MODELS; i++) {
-                if (strcmp(models[i].name, name))
-                        continue;
-                if (!models[i].parent)
-                        memset(ret, 0, sizeof(*ret));
-                else if (!features_of(models[i].parent, ret)) /* as deep as the table's families */
-                        return false;
-                apply(models[i].changes, ret);
-                return true;
-        }
-        return false;
-}
-
-bool jit_x86_model(const char *name, struct jit_x86_set *ret)
-{
-        bool found = features_of(strcmp(name, "generic") ? name : "x86-64", ret);
-
-        if (found)
-                jit_x86_put(ret, (size_t)jit_x86_find("64bit", 5), true);
-        return found;
-}
-
-/* What a machine has says more than what it lacks: a hypervisor takes features away, but seldom
- * invents one. Hence the weight. */
-const char *jit_x86_nearest(const struct jit_x86_set *host, enum jit_x86_vendor vendor)
-{
-        const char *nearest = "x86-64";
-        size_t least = SIZE_MAX;
-
-        for (size_t i = 0; i < N_MODELS; i++) {
-                struct jit_x86_set model;
-                if (models[i].vendor == ANY || (vendor != ANY && models[i].vendor != vendor) ||
-                        !jit_x86_model(models[i].name, &model))
-                        continue;
-                struct jit_x86_set beyond = jit_x86_minus(host, &model);
-                struct jit_x86_set lacking = jit_x86_minus(&model, host);
-                size_t distance = 2 * jit_x86_count(&beyond) + jit_x86_count(&lacking);
-                if (distance < least) {
-                        least = distance;
-                        nearest = models[i].name;
-                }
-        }
-        return nearest;
-}
+const struct jit_architecture jit_x86 = {.name = "x86-64",
+        .triple = "x86_64-pc-linux-gnu",
+        .features = jit_x86_features,
+        .feature_size = sizeof(jit_x86_features[0]),
+        .n_features = JIT_X86_N_FEATURES,
+        .models = models};

@@ -3,17 +3,20 @@
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 #include "jit_host.h"
+#include "jit_machine.h"
 #include "tool_commands.h"
 #include "tool_options.h"
 
 #include <jansson.h>
 #include <string.h>
 
-enum { OPTION_JSON = 1, OPTION_TARGET };
+enum { OPTION_JSON = 1, OPTION_RECORD, OPTION_TARGET };
 
 static const struct tool_option options[] = {
         {OPTION_TARGET, 0, "target", "NAME",
                 "describe this target instead: x86-64-v3, or a CPU name that LLVM knows"},
+        {OPTION_RECORD, 0, "record", NULL,
+                "print what the machine says of itself, for --target FILE elsewhere"},
         {OPTION_JSON, 0, "json", NULL, "print one JSON object"},
         {0},
 };
@@ -54,6 +57,20 @@ static void print_features(const char *features)
         printf("\n");
 }
 
+static int record(void)
+{
+        struct jit_machine machine;
+        int r = jit_machine_read(&machine);
+
+        if (r < 0) {
+                fmt_error("cannot record this machine: xaasfs knows x86-64 and AArch64 only");
+                return 1;
+        }
+        jit_machine_print(&machine, stdout);
+        jit_machine_done(&machine);
+        return 0;
+}
+
 static int show(const char *name, bool json)
 {
         struct jit_target *target;
@@ -92,6 +109,8 @@ int tool_host(int argc, char **argv)
                 case OPTION_JSON:
                         json = true;
                         break;
+                case OPTION_RECORD:
+                        return record();
                 case OPTION_TARGET:
                         target = value;
                         break;

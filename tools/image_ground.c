@@ -73,7 +73,8 @@ int image_ground_lay(const struct image_ground_wish *wish, struct image_ground *
                 r = open_image(wish, ret->cache, &ret->image);
         if (r < 0 || !ret->image.manifest)
                 return r;
-        return jit_target_detect(wish->target, wish->runs_elsewhere, &ret->target);
+        r = jit_target_detect(wish->target, wish->runs_elsewhere, &ret->target);
+        return r == 0 && !jit_target_takes_images(ret->target) ? -ENOTSUP : r;
 }
 
 void image_ground_done(struct image_ground *ground)

@@ -11,8 +11,8 @@ struct attributes {
         const char *features;
 };
 
-static void check_text(const char *what, const struct jit_x86_set *plus,
-        const struct jit_x86_set *minus, const char *others, const char *expected)
+static void check_text(const char *what, const struct jit_feature_set *plus,
+        const struct jit_feature_set *minus, const char *others, const char *expected)
 {
         _cleanup_free_ char *text = jit_feature_text(plus, minus, others);
 
@@ -28,9 +28,9 @@ static void check(const char *what, const struct attributes *attributes, size_t 
 {
         struct jit_function_target functions[8];
         struct jit_module_target module;
-        struct jit_x86_set plus;
-        struct jit_x86_set minus;
-        const struct jit_x86_set none = {{0}};
+        struct jit_feature_set plus;
+        struct jit_feature_set minus;
+        const struct jit_feature_set none = {{0}};
 
         for (size_t i = 0; i < n; i++) {
                 const char *cpu = attributes[i].cpu;
@@ -41,7 +41,7 @@ static void check(const char *what, const struct attributes *attributes, size_t 
         jit_module_target_of(functions, n, &module);
         jit_function_extras(&module, &functions[0], &plus, &minus);
         check_text(what, &plus, &minus, functions[0].others, extras);
-        struct jit_x86_set given = jit_function_baseline(&module, &functions[0]);
+        struct jit_feature_set given = jit_function_baseline(&module, &functions[0]);
         check_text(what, &given, &none, NULL, baseline);
         for (size_t i = 0; i < n; i++)
                 jit_function_target_done(&functions[i]);
