@@ -35,6 +35,7 @@ A test file is a list of functions named test_*, each taking one argument, and e
     harness.debian_source(package)   unpacked source of a Debian package, fetched once (debian.py)
     harness.debian_root()  a small Debian root file system, fetched once
     harness.observe(path), harness.differences(one, other)   all that calls tell (observe.py)
+    harness.Crowd          many processes that check all they read from one mount (crowd.py)
     harness.kernel_squashfs(t, image)   the kernel's own mount of an image
     harness.as_user(uid, function)   what FUNCTION returns in a process of another user
 
@@ -45,6 +46,7 @@ exits 0 if all passed, 1 if one failed, 77 if all were skipped.
 
 from .binaries import (BUILD, SOURCE, binary, binary_for_anyone, need_command, need_fuse,
                        need_fusermount, need_root)
+from .crowd import Crowd
 from .debian import debian_root, debian_source
 from .mount import Mount, processes_of
 from .observe import as_user, differences, kernel_squashfs, observe
@@ -56,7 +58,7 @@ from .site_user import (SITE_USER, as_site_user, folder_of_site_user, need_user_
                         open_scratch_for_anyone)
 
 __all__ = [
-    "BUILD", "BuiltTwice", "Mount", "RootFs", "SITE_USER", "SOURCE", "Served", "Skipped", "Test",
+    "BUILD", "BuiltTwice", "Crowd", "Mount", "RootFs", "SITE_USER", "SOURCE", "Served", "Skipped", "Test",
     "TestFailure", "as_site_user", "as_user", "binary", "binary_for_anyone", "debian_root",
     "debian_source", "differences", "folder_of_site_user", "kernel_squashfs", "main",
     "need_command", "need_fuse", "need_fusermount", "need_root", "need_user_namespaces", "observe",

@@ -28,6 +28,7 @@ class Mount:
     ended     whether that process has ended
     log       everything that it wrote to stderr so far
     kill()    kill -9, for tests of exactly that; the mount point is cleaned up as usual
+    wait()    the exit status of a mount that ends by itself
     stop()    unmounts and expects a clean exit; leaving the `with` block does this, and
               tear_down() instead if an exception is on its way
     """
@@ -78,6 +79,9 @@ class Mount:
         self._killed = True
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(STOP_SECONDS)
+
+    def wait(self):
+        return self._process.wait(STOP_SECONDS)
 
     def stop(self):
         if self._killed:
