@@ -12,6 +12,7 @@
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -314,11 +315,21 @@ int fs_session_serve(struct fs_session *session, const struct fs_options *option
                                                                                           : 0;
 }
 
+static bool has_hung_up(const struct fs_session *session)
+{
+        struct pollfd fuse = {.fd = session->fuse != NULL ? fuse_session_fd(session->fuse) : -1};
+        return poll(&fuse, 1, 0) > 0 && (fuse.revents & POLLERR) != 0;
+}
+
 void fs_session_free(struct fs_session *session)
 {
         if (session == NULL)
                 return;
-        if (session->mounted)
+        if (is_in_tree(session))
+                fs_unmount_detach(session->mountpoint);
+        /* Here libfuse lets go of what it knows of the mount, and does nothing else if the kernel
+         * has hung up; if not, it would unmount whatever lies at the mount point by now. */
+        if (has_hung_up(session))
                 fuse_session_unmount(session->fuse);
         if (session->fuse != NULL)
                 fuse_session_destroy(session->fuse);

@@ -60,6 +60,17 @@ def test_a_second_sigterm_ends_it(t):
         t.true(error.errno in DEAD, str(error))
 
 
+def test_an_aborted_connection_leaves_no_dead_mount(t):
+    harness.need_root()
+    image = t.squashfs({"a": b"served"})
+    mount = t.mount(image)
+    abort = f"/sys/fs/fuse/connections/{os.minor(mount.path.stat().st_dev)}/abort"
+    t.run(["unshare", "-m", "sh", "-ec",
+           f"test -e {abort} || mount -t fusectl fusectl /sys/fs/fuse/connections; echo 1 >{abort}"])
+    t.wait_until(lambda: mount.ended, "its end")
+    t.true(not os.path.ismount(mount.path), "a dead mount is left")
+
+
 def test_dead_mount_says_how_to_clean_up(t):
     image = t.squashfs({"a": b"a"})
     mount = t.mount(image)
