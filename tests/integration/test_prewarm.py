@@ -144,10 +144,19 @@ def test_killed_in_mid_compile(t):
         t.equal(list((t.cache / "v1" / "locks").iterdir()), [])
 
 
+def listens(pid, number):
+    """Whether process PID catches the signal NUMBER, or waits for it with a signalfd."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        masks = [int(line.split()[1], 16) for line in status if line.startswith(("SigCgt:", "SigBlk:"))]
+    return any(mask >> (number - 1) & 1 for mask in masks)
+
+
 def test_interrupted(t):
     packed = image(t)
     process = t.start([XAAS, "prewarm", packed], stderr=subprocess.PIPE, text=True)
-    time.sleep(0.05)
+    # Before it listens, the signal would just end it.
+    while process.poll() is None and not listens(process.pid, signal.SIGTERM):
+        time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     if process.returncode != 0:

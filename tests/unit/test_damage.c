@@ -58,7 +58,9 @@ static bool try_damaged(const char *original, size_t size, uint64_t *state)
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         const int error = fmt_squashfs_open(path, NULL, &image);
         if (error < 0) {
-                CHECK(error == -EBADMSG || error == -EMEDIUMTYPE || error == -EOPNOTSUPP);
+                /* Some have no end; on a machine with much else to do, that shows by the clock. */
+                CHECK(error == -EBADMSG || error == -EMEDIUMTYPE || error == -EOPNOTSUPP ||
+                        error == -ETIMEDOUT);
                 return false;
         }
         index_use_everything(image);
