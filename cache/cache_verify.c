@@ -54,14 +54,16 @@ int cache_each_object(struct cache *cache,
                 qsort(items.list, items.count, sizeof(*items.list), compare_use);
         for (size_t i = 0; r == 0 && i < items.count; i++) {
                 const struct cache_item *item = &items.list[i];
+                /* Only objects are on shelves. */
+                if (item->kind != CACHE_OBJECT)
+                        continue;
                 const char *shelf_name = strrchr(item->folder, '/') + 1;
                 _cleanup_(cache_meta_done) struct cache_meta meta = {0};
                 _cleanup_close_ int shelf = -1;
                 struct cache_object object = {
                         .meta = &meta, .bytes = item->bytes, .last_use = item->last_use};
                 struct cache_names names;
-                if (item->kind != CACHE_OBJECT ||
-                        cache_key_of(shelf_name, item->name, &object.key) < 0 ||
+                if (cache_key_of(shelf_name, item->name, &object.key) < 0 ||
                         cache_open_shelf(cache, shelf_name, false, &shelf) < 0)
                         continue;
                 cache_names_of(&object.key, &names);
