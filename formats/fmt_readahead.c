@@ -13,13 +13,17 @@
  * and 256 MiB of 128 KiB blocks, once in a thousand reads. */
 #define STEPS_TO_FOLLOW 2
 #define NEAR 4
+#define FIRST_WINDOW 2
 #define QUEUE_SIZE (FMT_READAHEAD_STREAMS * 8)
 
 struct stream {
-        uint32_t at;    /* the furthest block that was asked for, as an index in the order */
-        uint32_t ahead; /* the furthest that is made or queued */
-        uint64_t used;  /* when, to replace the oldest; 0: never */
-        unsigned steps; /* forward, up to STEPS_TO_FOLLOW */
+        uint32_t at;     /* the furthest block that was asked for, as an index in the order */
+        uint32_t ahead;  /* the furthest that is made or queued */
+        uint64_t used;   /* when, to replace the oldest; 0: never */
+        unsigned steps;  /* forward, up to STEPS_TO_FOLLOW */
+        uint32_t window; /* how far ahead of it blocks are made */
+        uint32_t from;   /* where it stood when blocks were queued last */
+        uint32_t asked;  /* how many it has asked for since */
 };
 
 struct range {
@@ -231,6 +235,7 @@ static bool is_repeated(const struct fmt_readahead *readahead, uint64_t position
 static void step(struct stream *stream, uint32_t place)
 {
         stream->at = place;
+        stream->asked++;
         if (stream->steps < STEPS_TO_FOLLOW)
                 stream->steps++;
 }
@@ -252,8 +257,23 @@ static struct stream *find_stream(struct fmt_readahead *readahead, uint32_t plac
                 if (stream->used < oldest->used)
                         oldest = stream;
         }
-        *oldest = (struct stream){.at = place, .ahead = place};
+        *oldest =
+                (struct stream){.at = place, .ahead = place, .from = place, .window = FIRST_WINDOW};
         return oldest;
+}
+
+/* Twice as far ahead if at least half of what it went past was wanted. */
+static void adapt(const struct fmt_readahead *readahead, struct stream *stream)
+{
+        const uint32_t passed = stream->at - stream->from;
+        if (stream->asked >= passed - stream->asked)
+                stream->window *= 2;
+        else if (stream->window > FIRST_WINDOW)
+                stream->window /= 2;
+        if (stream->window > readahead->window)
+                stream->window = readahead->window;
+        stream->from = stream->at;
+        stream->asked = 0;
 }
 
 static void follow(struct fmt_readahead *readahead, struct stream *stream)
@@ -262,10 +282,12 @@ static void follow(struct fmt_readahead *readahead, struct stream *stream)
         if (stream->ahead < stream->at)
                 stream->ahead = stream->at;
         /* Half a window at a time, so that threads are not woken for every block. */
+        if (stream->steps < STEPS_TO_FOLLOW || stream->ahead - stream->at > stream->window / 2)
+                return;
+        adapt(readahead, stream);
         const uint32_t left = readahead->n_order - 1 - stream->at;
-        const uint32_t until = stream->at + (left < readahead->window ? left : readahead->window);
-        if (stream->steps == STEPS_TO_FOLLOW && stream->ahead < until &&
-                stream->ahead - stream->at <= readahead->window / 2) {
+        const uint32_t until = stream->at + (left < stream->window ? left : stream->window);
+        if (stream->ahead < until) {
                 enqueue(readahead, stream->ahead + 1, until + 1);
                 stream->ahead = until;
         }

@@ -5,8 +5,9 @@
  * A reader is known by the blocks it asks for: a block a little behind the last one of a stream
  * continues that stream. After two such steps the next blocks are made before they are asked for,
  * on threads of their own, and what lies behind those is fetched from the disk. One step alone
- * means nothing: where many blocks of a file are read at random, some are neighbours. Thread-safe.
- */
+ * means nothing: where many blocks of a file are read at random, some are neighbours. How many are
+ * made ahead doubles as long as the reader takes most of them, and halves when it passes most of
+ * them by, as a program does that maps pieces of its libraries. Thread-safe. */
 #ifndef FMT_READAHEAD_H
 #define FMT_READAHEAD_H
 
@@ -26,8 +27,8 @@ struct fmt_readahead_work {
 /* Readers at the same time that are told apart. */
 #define FMT_READAHEAD_STREAMS 16
 
-/* INDEX and what WORK points to are borrowed. WINDOW: how many blocks are made ahead of a reader, 2
- * or more. No thread is started before the first read; THREADS at most. */
+/* INDEX and what WORK points to are borrowed. WINDOW: how many blocks are made ahead of a reader at
+ * most, 2 or more. No thread is started before the first read; THREADS at most. */
 int fmt_readahead_new(const struct fmt_index *index, uint32_t window, unsigned threads,
         const struct fmt_readahead_work *work, struct fmt_readahead **ret);
 void fmt_readahead_free(struct fmt_readahead *readahead);

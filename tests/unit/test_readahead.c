@@ -16,6 +16,7 @@
 #define N_BLOCKS 1000
 #define N_FRAGMENTS 24
 #define WINDOW 16
+#define FIRST 4 /* made ahead of a reader's third block */
 
 /* Files' blocks with a fragment after every 40th; in the index the fragments come behind. */
 static struct fmt_index_block blocks[N_BLOCKS], fragments[N_FRAGMENTS];
@@ -105,7 +106,7 @@ static struct fmt_readahead *start(struct record *record)
                         fmt_readahead_note(readahead, in_image[place]);
                 usleep(1000);
         }
-        wait_for(record, readahead, 902, 902 + WINDOW);
+        wait_for(record, readahead, 902, 902 + FIRST);
         return readahead;
 }
 
@@ -119,17 +120,21 @@ static void test_sequence_is_followed(void)
         fmt_readahead_note(readahead, in_image[30]);
         usleep(20000);
         CHECK(count(&record) == before);
-        /* Across the fragment at 40. */
-        wait_for(&record, readahead, 31, 31 + WINDOW);
-        for (uint32_t i = 32; i <= 31 + WINDOW; i++)
-                CHECK(is_made(&record, i));
-        CHECK(!is_made(&record, 32 + WINDOW));
         pthread_mutex_lock(&record.lock);
-        CHECK(record.fetched_to >= (31 + WINDOW + WINDOW) * STORED);
+        record.fetched_to = 0;
         pthread_mutex_unlock(&record.lock);
+        wait_for(&record, readahead, 31, 31 + FIRST);
+        for (uint32_t i = 32; i <= 31 + FIRST; i++)
+                CHECK(is_made(&record, i));
+        CHECK(!is_made(&record, 32 + FIRST));
+        pthread_mutex_lock(&record.lock);
+        CHECK(record.fetched_to >= (31 + FIRST + FIRST) * STORED);
+        pthread_mutex_unlock(&record.lock);
+        /* Across fragments, and farther ahead with each success. */
         for (uint32_t i = 32; i < 200; i++)
                 fmt_readahead_note(readahead, in_image[i]);
         wait_for(&record, readahead, 199, 199 + WINDOW / 2);
+        CHECK(!is_made(&record, 200 + WINDOW));
         fmt_readahead_free(readahead);
 }
 
@@ -144,6 +149,24 @@ static void test_two_readers_at_once(void)
         wait_for(&record, readahead, 149, 149 + WINDOW / 2);
         wait_for(&record, readahead, 649, 649 + WINDOW / 2);
         CHECK(!is_made(&record, 99) && !is_made(&record, 150 + WINDOW));
+        fmt_readahead_free(readahead);
+}
+
+/* Who passes most blocks by gets few of them made. */
+static void test_a_reader_that_skips(void)
+{
+        struct record record;
+        struct fmt_readahead *readahead = start(&record);
+        for (uint32_t i = 100; i < 160; i++)
+                fmt_readahead_note(readahead, in_image[i]);
+        wait_for(&record, readahead, 159, 159 + WINDOW / 2);
+        const unsigned before = count(&record);
+        for (uint32_t i = 160; i < 400; i += WINDOW / 2) {
+                fmt_readahead_note(readahead, in_image[i]);
+                usleep(1000);
+        }
+        usleep(20000);
+        CHECK(count(&record) - before < (400 - 160) / 2);
         fmt_readahead_free(readahead);
 }
 
@@ -242,6 +265,7 @@ int main(void)
         fill_index();
         test_sequence_is_followed();
         test_two_readers_at_once();
+        test_a_reader_that_skips();
         test_a_reader_a_little_behind();
         test_random_reads_make_nothing();
         test_stored_blocks_are_not_made();
