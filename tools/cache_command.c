@@ -7,6 +7,7 @@
 #include "fmt_suggest.h"
 #include "tool_commands.h"
 #include "tool_options.h"
+#include "tool_target.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -106,24 +107,15 @@ static int show_stats(const struct request *request)
         return 0;
 }
 
-/* Of a target's description what people know it by: the CPU it is tuned for. */
-static int short_target(const char *target, const char **ret)
-{
-        const char *tune = target ? strstr(target, "tune=") : NULL;
-
-        *ret = tune ? tune + strlen("tune=") : "?";
-        return (int)strcspn(*ret, " ");
-}
-
 static int print_object(void *context, const struct cache_object *object)
 {
         const struct cache_meta *meta = object->meta;
         char bytes[FMT_SIZE_TEXT];
-        const char *target;
-        int size = short_target(meta->target, &target);
+        int size;
+        const char *cpu = tool_target_cpu(meta->target, &size);
 
         (void)context;
-        printf("%10s  %-16.*s  %-24s  /%s\n", fmt_size_text(object->bytes, bytes), size, target,
+        printf("%10s  %-16.*s  %-24s  /%s\n", fmt_size_text(object->bytes, bytes), size, cpu,
                 meta->policy ? meta->policy : "?", meta->program);
         return 0;
 }

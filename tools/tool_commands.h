@@ -9,6 +9,7 @@ int tool_build(int argc, char **argv);
 int tool_pack(int argc, char **argv);
 int tool_inspect(int argc, char **argv);
 int tool_prewarm(int argc, char **argv);
+int tool_tune(int argc, char **argv);
 int tool_cache(int argc, char **argv);
 int tool_host(int argc, char **argv);
 int tool_status(int argc, char **argv);

@@ -18,6 +18,7 @@ static const struct {
         {"inspect", tool_inspect, "tell what a file holds, and what stayed native"},
         {"cache", tool_cache, "show, check, shrink or empty the cache of compiled programs"},
         {"prewarm", tool_prewarm, "compile the programs of an image ahead of time"},
+        {"tune", tool_tune, "find out how a program is best compiled for this machine"},
         {"status", tool_status, "show what a mount was asked, how fast it was, and what it holds"},
         {"host", tool_host, "show what programs are compiled for on this machine"},
         {NULL, NULL, NULL},

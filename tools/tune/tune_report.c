@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tune.h"
+
+#include "fmt_cleanup.h"
+#include "fmt_log.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+void tune_progress(const char *format, ...)
+{
+        char text[160] = "";
+        va_list arguments;
+
+        if (!isatty(STDERR_FILENO))
+                return;
+        if (format) {
+                va_start(arguments, format);
+                vsnprintf(text, sizeof(text), format, arguments);
+                va_end(arguments);
+        }
+        dprintf(STDERR_FILENO, "\r\033[K%s", text);
+}
+
+const char *tune_candidate_name(const struct tune_candidate *candidate)
+{
+        static const char usual[] = "opt=3";
+        const size_t size = strlen(usual);
+
+        if (strncmp(candidate->text, usual, size) != 0)
+                return candidate->text;
+        return candidate->text[size] == ',' ? candidate->text + size + 1 : "default";
+}
+
+/* What the ratio of costs is in, in words. */
+static const char *what_is_less(const struct tune_metric *metric)
+{
+        return metric->measure == TUNE_PRINTED ? "of the default's cost" : "of the default's time";
+}
+
+char *tune_sentence(const struct tune *tune)
+{
+        const struct tune_metric *metric = &tune->request->metric;
+        char with[TUNE_VALUE_TEXT], without[TUNE_VALUE_TEXT], *text, day[16];
+        time_t today = time(NULL);
+        struct tm date;
+
+        localtime_r(&today, &date);
+        strftime(day, sizeof(day), "%Y-%m-%d", &date);
+        tune_metric_text(
+                metric, tune_metric_value(metric, tune->candidates[tune->chosen].best), with);
+        tune_metric_text(metric, tune_metric_value(metric, tune->candidates[0].best), without);
+        if (asprintf(&text, "%.3f %s (%s, %s against %s) for `%s`, %s", tune->ratio,
+                    what_is_less(metric), tune_metric_name(metric), with, without,
+                    tune->request->command[0], day) < 0)
+                return NULL;
+        return text;
+}
+
+static int longest_name(const struct tune *tune)
+{
+        size_t longest = strlen("candidate");
+
+        for (size_t i = 0; i < tune->n_candidates; i++) {
+                const size_t size = strlen(tune_candidate_name(&tune->candidates[i]));
+                longest = size > longest ? size : longest;
+        }
+        return (int)longest;
+}
+
+void tune_print_candidates(const struct tune *tune)
+{
+        for (size_t i = 0; i < tune->n_candidates; i++)
+                printf("%-*s  %s\n", longest_name(tune), tune_candidate_name(&tune->candidates[i]),
+                        tune->candidates[i].text);
+}
+
+static void describe_fate(
+        const struct tune *tune, const struct tune_candidate *candidate, char ret[256])
+{
+        ret[0] = '\0';
+        if (candidate->fate == TUNE_SAME_CODE)
+                snprintf(ret, 256, "the code of %s",
+                        tune_candidate_name(&tune->candidates[candidate->same_as]));
+        else if (candidate->fate == TUNE_UNUSABLE)
+                snprintf(ret, 256, "%s", candidate->reason ? candidate->reason : "out of memory");
+        else if (candidate == &tune->candidates[tune->chosen])
+                snprintf(ret, 256, "chosen");
+}
+
+static void print_row(const struct tune *tune, const struct tune_candidate *candidate, int width)
+{
+        const struct tune_metric *metric = &tune->request->metric;
+        char value[TUNE_VALUE_TEXT] = "", ratio[16] = "", runs[16] = "", fate[256];
+
+        if (candidate->runs > 0) {
+                tune_metric_text(metric, tune_metric_value(metric, candidate->best), value);
+                snprintf(ratio, sizeof(ratio), "%.3f", 1 / (1 + candidate->gain));
+                snprintf(runs, sizeof(runs), "%zu", candidate->runs);
+        }
+        describe_fate(tune, candidate, fate);
+        printf("%-*s %10s %9s %5s%s%s\n", width, tune_candidate_name(candidate), value, ratio, runs,
+                *fate ? "  " : "", fate);
+}
+
+static void print_choice(const struct tune *tune)
+{
+        const struct tune_candidate *chosen = &tune->candidates[tune->chosen];
+        _cleanup_free_ char *sentence = tune->chosen ? tune_sentence(tune) : NULL;
+
+        if (tune->chosen == 0) {
+                printf("\nNothing beats the default by more than the noise: %s is compiled as "
+                       "everything else.\n",
+                        tune->request->program);
+                return;
+        }
+        printf("\n%s is compiled with %s from now on: %s.\n", tune->request->program, chosen->text,
+                sentence ? sentence : "out of memory");
+        for (size_t i = 1; i < tune->n_programs; i++)
+                printf("So is /%s, which it needs.\n", tune->programs[i].path);
+        if (tune_rounds_as_generic(tune->ground.target, &chosen->policy))
+                printf("Its results are rounded as the generic build's, no longer as a native "
+                       "build's; --same-results keeps those.\n");
+}
+
+void tune_print(const struct tune *tune)
+{
+        const int width = longest_name(tune);
+
+        printf("%-*s %10s %9s %5s\n", width, "candidate", "best", "cost", "runs");
+        for (size_t i = 0; i < tune->n_candidates; i++)
+                print_row(tune, &tune->candidates[i], width);
+        print_choice(tune);
+}
+
+static json_t *describe(const struct tune *tune, const struct tune_candidate *candidate)
+{
+        static const char *const fates[] = {[TUNE_WAITING] = "waiting",
+                [TUNE_SAME_CODE] = "same code",
+                [TUNE_UNUSABLE] = "unusable",
+                [TUNE_RACED] = "raced"};
+        json_t *json = json_pack("{s:s, s:s, s:I}", "policy", candidate->text, "fate",
+                fates[candidate->fate], "runs", (json_int_t)candidate->runs);
+
+        if (candidate->runs > 0) {
+                json_object_set_new(json, "best",
+                        json_real(tune_metric_value(&tune->request->metric, candidate->best)));
+                json_object_set_new(json, "cost_ratio", json_real(1 / (1 + candidate->gain)));
+        }
+        if (candidate->fate == TUNE_SAME_CODE)
+                json_object_set_new(
+                        json, "same_as", json_string(tune->candidates[candidate->same_as].text));
+        if (candidate->reason)
+                json_object_set_new(json, "reason", json_string(candidate->reason));
+        return json;
+}
+
+int tune_print_json(const struct tune *tune)
+{
+        json_t *candidates = json_array(), *programs = json_array(), *json;
+        int r;
+
+        for (size_t i = 0; i < tune->n_candidates; i++)
+                json_array_append_new(candidates, describe(tune, &tune->candidates[i]));
+        for (size_t i = 0; i < tune->n_programs; i++)
+                json_array_append_new(programs, json_string(tune->programs[i].path));
+        json = json_pack("{s:o, s:s, s:s, s:s, s:b, s:f, s:f, s:o}", "programs", programs, "target",
+                tune->target_text, "metric", tune_metric_name(&tune->request->metric), "policy",
+                tune->candidates[tune->chosen].text, "is_chosen", tune->chosen != 0, "cost_ratio",
+                tune->ratio, "seconds", tune->seconds, "candidates", candidates);
+        r = json ? json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : -1;
+        json_decref(json);
+        printf("\n");
+        return r < 0 ? -ENOMEM : 0;
+}
