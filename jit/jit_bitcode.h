@@ -46,4 +46,8 @@ int jit_bitcode_normalise(struct jit_spawner *spawner, const struct jit_bitcode_
         void (*progress)(void *context, size_t done, size_t total), void *context,
         struct jit_bitcode_result *results);
 
+/* What LLVM itself calls this machine, for people: nothing is compiled for that name. The caller
+ * frees it. -ENOENT and other errors of starting programs; -EBADMSG: no name came. */
+int jit_bitcode_host_name(char **ret_name);
+
 #endif

@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <llvm-c/ErrorHandling.h>
 #include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -117,6 +118,7 @@ static int usage(void)
         fprintf(stderr, "usage: xaas-bitcode normalise [--keep-debug] <IN >OUT\n"
                         "       xaas-bitcode retarget --tune=MODEL --features=LIST [--full-lto] "
                         "<IN >OUT\n"
+                        "       xaas-bitcode host\n"
                         "xaasfs starts this program itself; see jit/jit_bitcode_protocol.h\n");
         return JIT_BITCODE_USAGE_STATUS;
 }
@@ -149,6 +151,16 @@ static bool parse(int argc, char **argv, struct job *ret)
         return ret->tune && ret->features && !ret->keep_debug;
 }
 
+/* Outside of the box: nothing is read but what the machine says of itself. */
+static int tell_host(void)
+{
+        char *name = LLVMGetHostCPUName();
+
+        printf("%s\n", name);
+        LLVMDisposeMessage(name);
+        return fflush(stdout) ? JIT_BITCODE_OUTPUT_STATUS : 0;
+}
+
 int main(int argc, char **argv)
 {
         struct fmt_confinement box = {.memory_limit = MEMORY_LIMIT,
@@ -156,6 +168,8 @@ int main(int argc, char **argv)
                 .cpu_seconds = CPU_LIMIT_S};
         struct job job = {0};
 
+        if (argc == 2 && !strcmp(argv[1], "host"))
+                return tell_host();
         if (!parse(argc, argv, &job))
                 return usage();
         int r = fmt_confine(&box);

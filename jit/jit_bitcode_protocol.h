@@ -3,6 +3,7 @@
  *
  *     xaas-bitcode normalise [--keep-debug]
  *     xaas-bitcode retarget --tune=MODEL --features=LIST [--full-lto]
+ *     xaas-bitcode host                          what LLVM calls this machine; reads nothing
  *
  * Descriptor 0 is a memfd (or file) with the input, from offset 0; 1 is a memfd that takes the
  * answers from its current position on; 2 takes messages for people (cap and drain it). The process

@@ -57,9 +57,20 @@ static unsigned count_quota(void)
         return least;
 }
 
-unsigned jit_cores_allowed(void)
+void jit_cores_describe(struct jit_cores *ret)
 {
         unsigned units = count_units(), quota = count_quota();
         unsigned n = units < quota ? units : quota;
-        return n > 0 && n != UINT_MAX ? n : 1;
+
+        *ret = (struct jit_cores){.units = units,
+                .quota = quota == UINT_MAX ? 0 : quota,
+                .usable = n > 0 && n != UINT_MAX ? n : 1};
+}
+
+unsigned jit_cores_allowed(void)
+{
+        struct jit_cores cores;
+
+        jit_cores_describe(&cores);
+        return cores.usable;
 }

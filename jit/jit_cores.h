@@ -8,4 +8,12 @@
  * rounded up). At least 1. */
 unsigned jit_cores_allowed(void);
 
+struct jit_cores {
+        unsigned units;  /* that affinity, cpusets and offline units leave; 0: cannot be told */
+        unsigned quota;  /* that cgroups grant; 0: no limit */
+        unsigned usable; /* what jit_cores_allowed returns */
+};
+
+void jit_cores_describe(struct jit_cores *ret);
+
 #endif
