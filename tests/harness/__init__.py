@@ -36,6 +36,7 @@ A test file is a list of functions named test_*, each taking one argument, and e
     harness.debian_root()  a small Debian root file system, fetched once
     harness.observe(path), harness.differences(one, other)   all that calls tell (observe.py)
     harness.Crowd          many processes that check all they read from one mount (crowd.py)
+    harness.overlay(t, lower)   context manager: an overlay above a folder
     harness.kernel_squashfs(t, image)   the kernel's own mount of an image
     harness.as_user(uid, function)   what FUNCTION returns in a process of another user
 
@@ -48,7 +49,7 @@ from .binaries import (BUILD, SOURCE, binary, binary_for_anyone, need_command, n
                        need_fusermount, need_root)
 from .crowd import Crowd
 from .debian import debian_root, debian_source
-from .mount import Mount, processes_of
+from .mount import Mount, overlay, processes_of
 from .observe import as_user, differences, kernel_squashfs, observe
 from .outcome import Skipped, TestFailure, skip
 from .rootfs import RootFs
@@ -62,5 +63,5 @@ __all__ = [
     "TestFailure", "as_site_user", "as_user", "binary", "binary_for_anyone", "debian_root",
     "debian_source", "differences", "folder_of_site_user", "kernel_squashfs", "main",
     "need_command", "need_fuse", "need_fusermount", "need_root", "need_user_namespaces", "observe",
-    "open_scratch_for_anyone", "processes_of", "serve", "skip",
+    "open_scratch_for_anyone", "overlay", "processes_of", "serve", "skip",
 ]

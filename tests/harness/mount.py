@@ -6,6 +6,7 @@ without a limit, and a mount that does not go away when asked is detached, its c
 through fusectl, and its process killed: by its own process id, never by name.
 """
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -172,3 +173,17 @@ def end_mounts_below(folder):
     for path in reversed(paths):
         if path.startswith(f"{folder}/"):
             subprocess.run([*detach, path], capture_output=True, timeout=STOP_SECONDS)
+
+
+@contextlib.contextmanager
+def overlay(t, lower):
+    """An overlay above the folder LOWER, in t.scratch; for root."""
+    merged, upper, work = (t.scratch / f"overlay-{name}" for name in ("merged", "upper", "work"))
+    for folder in (merged, upper, work):
+        folder.mkdir()
+    t.run(["mount", "-t", "overlay", "overlay", "-o",
+           f"lowerdir={lower},upperdir={upper},workdir={work}", merged])
+    try:
+        yield merged
+    finally:
+        t.run(["umount", "-l", merged])

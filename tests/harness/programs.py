@@ -115,6 +115,11 @@ def programs():
     return _programs
 
 
+def state(path):
+    """What the mount says about the program at PATH."""
+    return os.getxattr(path, "user.xaasfs.state").decode()
+
+
 def cache_stats(t, cache=None, user=None):
     """The counters of the cache, by name; USER is whose it is, if not ours."""
     become = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if user else []

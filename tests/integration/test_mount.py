@@ -281,21 +281,12 @@ def test_open_programs_are_not_bounded_by_the_soft_limit_of_descriptors(t):
 def test_overlay_above(t):
     harness.need_root()
     image = t.squashfs({"d/a": b"lower" * 1000, "d/b": b"b"})
-    with t.mount(image) as mnt:
-        for name in ("upper", "work", "merged"):
-            (t.scratch / name).mkdir()
-        t.run(["mount", "-t", "overlay", "overlay", "-o",
-               f"lowerdir={mnt},upperdir={t.scratch}/upper,workdir={t.scratch}/work",
-               t.scratch / "merged"])
-        try:
-            merged = t.scratch / "merged"
-            t.equal((merged / "d/a").read_bytes(), b"lower" * 1000)
-            with open(merged / "d/a", "ab") as file:
-                file.write(b"more")
-            t.equal((merged / "d/a").read_bytes(), b"lower" * 1000 + b"more")
-            t.equal((mnt / "d/a").read_bytes(), b"lower" * 1000)
-        finally:
-            t.run(["umount", t.scratch / "merged"])
+    with t.mount(image) as mnt, harness.overlay(t, mnt) as merged:
+        t.equal((merged / "d/a").read_bytes(), b"lower" * 1000)
+        with open(merged / "d/a", "ab") as file:
+            file.write(b"more")
+        t.equal((merged / "d/a").read_bytes(), b"lower" * 1000 + b"more")
+        t.equal((mnt / "d/a").read_bytes(), b"lower" * 1000)
 
 
 def test_many_readers(t):

@@ -11,20 +11,7 @@ import subprocess
 import time
 
 import harness
-from harness.programs import HeldCompile, cache_stats, descendants, programs, workers
-
-NOBODY = 65534
-
-
-def state(path):
-    return os.getxattr(path, "user.xaasfs.state").decode()
-
-
-def wait_until(t, condition, what):
-    deadline = time.monotonic() + 100
-    while not condition():
-        t.true(time.monotonic() < deadline, f"{what} did not happen")
-        time.sleep(0.01)
+from harness.programs import HeldCompile, cache_stats, descendants, programs, state, workers
 
 
 def start(t, *command, **how):
@@ -122,7 +109,7 @@ def test_waiting_opens_hold_nothing(t):
     # More than the mount has threads.
     openers = [start(t, slow, stdout=subprocess.PIPE, text=True) for _ in range(100)]
     held = HeldCompile(mount.pid)
-    wait_until(t, lambda: all(map(is_blocked, openers)), "waiting")
+    t.wait_until(lambda: all(map(is_blocked, openers)), "waiting")
     t.equal(state(slow), "compiling")
     # Each of these needs an answer from the mount, and none can wait for the compile.
     t.run(["find", mount.path, "-printf", "%s"])
@@ -156,7 +143,7 @@ def test_a_killed_opener_is_gone_at_once(t):
     victims = [start(t, slow) for _ in range(4)]
     survivor = start(t, slow, stdout=subprocess.PIPE, text=True)
     held = HeldCompile(mount.pid)
-    wait_until(t, lambda: all(map(is_blocked, [*victims, survivor])), "waiting")
+    t.wait_until(lambda: all(map(is_blocked, [*victims, survivor])), "waiting")
     numbers = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
     for victim, number in zip(victims, numbers):
         victim.send_signal(number)
@@ -186,7 +173,7 @@ def test_harmless_signals_do_not_disturb_an_open(t):
     openers = [t.start(["python3", "-c", OPEN_WITH_TIMER, slow], stdout=subprocess.PIPE, text=True)
                for _ in range(2)]
     held = HeldCompile(mount.pid)
-    wait_until(t, lambda: all(map(is_blocked, openers)), "waiting")
+    t.wait_until(lambda: all(map(is_blocked, openers)), "waiting")
     # Several timer signals have come by the time that this one was told of the first.
     time.sleep(0.3)
     t.true(all(map(is_blocked, openers)), "a timer ended an open")
@@ -214,7 +201,7 @@ def test_a_killed_worker_means_the_baseline_and_then_another_try(t):
     mount.stop()
     with mounted(t) as mnt:
         t.equal(t.run([mnt / "usr/bin/slow"]).stdout, "slow 1\n")
-        wait_until(t, lambda: state(mnt / "usr/bin/slow").startswith("native "), "publishing")
+        t.wait_until(lambda: state(mnt / "usr/bin/slow").startswith("native "), "publishing")
 
 
 def test_a_killed_mount_leaves_nothing_behind(t):
@@ -225,7 +212,7 @@ def test_a_killed_mount_leaves_nothing_behind(t):
     t.true(held.pids[0] in family, "the worker is not the mount's")
     mount.kill()
     t.true(run.wait(60) != 0, "the opener ran something")
-    wait_until(t, lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family if not is_zombie(pid)),
+    t.wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family if not is_zombie(pid)),
                "the end of its processes")
     mount.tear_down()
     t.equal(cache_stats(t)["objects"], 0, "objects")
@@ -245,16 +232,16 @@ def test_unmounting_in_mid_compile(t):
         mount = mounted(t)
         run = start(t, mount.path / "usr/bin/slow")
         HeldCompile(mount.pid)
-        wait_until(t, lambda: is_blocked(run), "waiting")
+        t.wait_until(lambda: is_blocked(run), "waiting")
         if end == "two SIGTERMs":
             os.kill(mount.pid, signal.SIGTERM)
-            wait_until(t, lambda: not os.path.ismount(mount.path), "detaching")
+            t.wait_until(lambda: not os.path.ismount(mount.path), "detaching")
             os.kill(mount.pid, signal.SIGTERM)
         else:
             t.run(["umount" if os.geteuid() == 0 else "fusermount3", *(["-l"] if os.geteuid() == 0 else ["-uz"]), mount.path])
             run.kill()
         t.true(run.wait(60) != 0, "the opener ran something")
-        wait_until(t, lambda: not os.path.exists(f"/proc/{mount.pid}") or is_zombie(mount.pid), end)
+        t.wait_until(lambda: not os.path.exists(f"/proc/{mount.pid}") or is_zombie(mount.pid), end)
         t.equal(workers(mount.pid), [], "workers")
 
 
@@ -270,11 +257,11 @@ def test_patience(t):
         t.true(served == generic.ljust(len(served), b"\0"), "not the generic program and zeroes")
         t.equal(t.run([slow]).stdout, "slow 1\n")
         held.release()
-        wait_until(t, lambda: cache_stats(t)["objects"] == 1, "the compile")
+        t.wait_until(lambda: cache_stats(t)["objects"] == 1, "the compile")
         # Somebody still has the file: everybody gets the same.
         t.true(slow.read_bytes() == served, "two tiers at a time")
         t.true(state(slow).startswith("baseline "), state(slow))
-    wait_until(t, lambda: state(slow).startswith("native "), "letting go")
+    t.wait_until(lambda: state(slow).startswith("native "), "letting go")
     t.true(slow.read_bytes() != served, "the native program is the generic one")
     t.equal(t.run([slow]).stdout, "slow 1\n")
 
@@ -287,7 +274,7 @@ def test_patience_that_runs_out(t):
     out, _ = run.communicate(timeout=60)
     t.equal((run.returncode, out), (0, "slow 1\n"))
     held.release()
-    wait_until(t, lambda: state(slow).startswith("native "), "the compile")
+    t.wait_until(lambda: state(slow).startswith("native "), "the compile")
 
 
 def damaged_bundle(t, image):
@@ -374,90 +361,15 @@ def test_copies_of_the_baseline(t):
     mount.stop()
 
 
-def overlay(t, lower):
-    for name in ("upper", "work", "merged"):
-        (t.scratch / name).mkdir(exist_ok=True)
-    t.run(["mount", "-t", "overlay", "overlay", "-o",
-           f"lowerdir={lower},upperdir={t.scratch}/upper,workdir={t.scratch}/work",
-           t.scratch / "merged"])
-    return t.scratch / "merged"
-
-
 def test_cache_on_an_overlay_is_served_through_the_page_cache(t):
     harness.need_root()
     (t.scratch / "lower").mkdir()
-    merged = overlay(t, t.scratch / "lower")
-    try:
+    with harness.overlay(t, t.scratch / "lower") as merged:
         mount = t.mount(programs().image, options=[f"cache={merged}/cache"])
         copies_keep_the_tail(t, mount.path)
         t.contains(mount.log, "page cache")
         t.contains(t.run([mount.path / "usr/bin/hello"]).stdout, "42 ")
         mount.stop()
-    finally:
-        t.run(["umount", "-l", merged])
-
-
-def tier_changes(t, mount, path):
-    """PATH leads to the slow program by whatever way; its mount has patience=0."""
-    real = mount.path / "usr/bin/slow"
-    inode = path.stat().st_ino
-    with open(path, "rb") as file:
-        held = HeldCompile(mount.pid)
-        generic = file.read()
-        t.equal(t.run([path]).stdout, "slow 1\n")
-        held.release()
-        wait_until(t, lambda: cache_stats(t)["objects"] == 1, "the compile")
-        t.true(path.read_bytes() == generic, "two tiers at a time")
-    wait_until(t, lambda: state(real).startswith("native "), "letting go")
-    t.equal(t.run([path]).stdout, "slow 1\n")
-    t.true(path.read_bytes() != generic, "the tier did not change")
-    t.equal(path.stat().st_ino, inode, "inode")
-    t.equal(len(path.read_bytes()), real.stat().st_size, "size")
-
-
-def test_tier_changes_under_an_overlay(t):
-    harness.need_root()
-    mount = mounted(t, "patience=0")
-    merged = overlay(t, mount.path)
-    try:
-        tier_changes(t, mount, merged / "usr/bin/slow")
-        # Copy-up takes the size first and the bytes then.
-        digest = sha256(merged / "usr/bin/slow")
-        (merged / "usr/bin/slow").chmod(0o755)
-        with open(merged / "usr/bin/slow", "ab"):
-            pass
-        t.equal(sha256(merged / "usr/bin/slow"), digest, "copied up")
-        t.equal(t.run([merged / "usr/bin/slow"]).stdout, "slow 1\n")
-    finally:
-        t.run(["umount", merged])
-    mount.stop()
-
-
-def test_tier_changes_under_a_bind_mount(t):
-    harness.need_root()
-    mount = mounted(t, "patience=0")
-    target = t.scratch / "bound"
-    target.touch()
-    t.run(["mount", "--bind", mount.path / "usr/bin/slow", target])
-    try:
-        tier_changes(t, mount, target)
-        t.true(os.path.ismount(target), "the bind mount is gone")
-    finally:
-        t.run(["umount", target])
-    mount.stop()
-
-
-def test_a_program_knows_where_it_is(t):
-    mount = mounted(t, "patience=0")
-    hello = mount.path / "usr/bin/hello"
-    t.contains(t.run([hello]).stdout, f"42 {hello}")
-    wait_until(t, lambda: state(hello).startswith("native "), "the compile")
-    run = t.start([hello, "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    t.contains(run.stdout.readline(), str(hello))
-    t.equal(os.readlink(f"/proc/{run.pid}/exe"), str(hello))
-    t.contains(pathlib.Path(f"/proc/{run.pid}/maps").read_text(), str(mount.path / "usr/lib/libtwice.so"))
-    run.communicate("\n", timeout=60)
-    mount.stop()
 
 
 def hammer(t, mount, cache, n, rng):
@@ -503,56 +415,6 @@ def test_bubblewrap(t):
         if "namespace" in done.stderr and "not permitted" in done.stderr:
             harness.skip("this machine gives bubblewrap no namespaces")
         t.equal((done.returncode, done.stdout), (0, "42 /usr/bin/hello\n"), done.stderr)
-
-
-AS_USER = """
-set -e
-mknod {scratch}/fuse c 10 229
-chmod 666 {scratch}/fuse
-mount --bind {scratch}/fuse /dev/fuse
-exec setpriv --reuid {user} --regid {user} --clear-groups sh -c '{command}'
-"""
-
-
-def as_user(t, command):
-    folder = programs().folder
-    folder.chmod(0o755)
-    t.scratch.chmod(0o755)
-    for name in ("user", "user/mnt"):
-        (t.scratch / name).mkdir()
-        os.chown(t.scratch / name, NOBODY, NOBODY)
-    script = AS_USER.format(scratch=t.scratch, user=NOBODY, command=command)
-    return t.run(["unshare", "-m", "sh", "-c", script], expect=None, timeout=60,
-                 env={"HOME": str(t.scratch / "user"), "XAASFS_CACHE": str(t.scratch / "user/cache")})
-
-
-USER_SESSION = ("{xaasfs} {image} {mnt} && {mnt}/usr/bin/hello && {mnt}/usr/bin/hello && "
-                "getfattr --only-values -n user.xaasfs.state {mnt}/usr/bin/hello; {umount} {mnt}")
-
-
-def check_user(t, command):
-    done = as_user(t, command)
-    if "unshare" in done.stderr and "not permitted" in done.stderr:
-        harness.skip("this kernel gives ordinary users no user namespaces")
-    t.equal(done.returncode, 0, done.stderr)
-    t.equal(done.stdout.count("42 "), 2, done.stdout)
-    t.contains(done.stdout, "native ")
-    stats = cache_stats(t, t.scratch / "user/cache", user=NOBODY)
-    t.equal((stats["compiles"], stats["compiles_failed"]), (2, 0))
-
-
-def test_an_ordinary_user(t):
-    harness.need_root()
-    harness.need_fusermount()
-    check_user(t, USER_SESSION.format(xaasfs=harness.binary_for_anyone(t, "xaasfs"), image=programs().image,
-                                      mnt=t.scratch / "user/mnt", umount="fusermount3 -u"))
-
-
-def test_a_user_namespace(t):
-    harness.need_root()
-    inner = USER_SESSION.format(xaasfs=harness.binary_for_anyone(t, "xaasfs"), image=programs().image,
-                                mnt=t.scratch / "user/mnt", umount="umount")
-    check_user(t, f'unshare -Urm sh -c "{inner}"')
 
 
 harness.main()
