@@ -7,9 +7,9 @@
 #define ARM VENDOR_ARM
 #define ANY VENDOR_ANY
 
-/* Features as LLVM 19 gives them with -march= (levels) or -mcpu= (cores); test_aarch64 compares each
- * row with the compiler. Crypto instructions, which LLVM adds to no armv9 core unasked, are found
- * on the machine itself. */
+/* Features as LLVM 19 gives them with -march= (levels) or -mcpu= (cores); test_aarch64 compares
+ * each row with the compiler. Crypto instructions, which LLVM adds to no armv9 core unasked, are
+ * found on the machine itself. */
 static const struct jit_model models[] = {
         {"armv8-a", ANY, NULL, "+fp-armv8 +neon"},
         {"armv8.1-a", ANY, "armv8-a", "+crc +lse +rdm"},

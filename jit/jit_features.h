@@ -28,6 +28,7 @@ struct jit_architecture {
         size_t feature_size, n_features;
         /* jit_models.h; the first is what every machine has; ends with a row without a name. */
         const struct jit_model *models;
+        bool levels_are_models; /* LLVM knows levels ("x86-64-v3") as CPU names, too */
 };
 
 extern const struct jit_architecture jit_x86, jit_aarch64;

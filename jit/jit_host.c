@@ -84,7 +84,9 @@ static int detect_named(const struct jit_architecture *architecture, const char 
                 return -EINVAL;
         }
         int r = host ? fit(name, host, architecture, &wanted) : 0;
-        return r < 0 ? r : make_target(architecture, &wanted, name, name, ret);
+        if (r < 0)
+                return r;
+        return make_target(architecture, &wanted, jit_model_tune(architecture, name), name, ret);
 }
 
 /* "skylake-x" of "hosts/skylake-x.machine". */

@@ -41,6 +41,14 @@ bool jit_model_features(
         return true;
 }
 
+const char *jit_model_tune(const struct jit_architecture *architecture, const char *name)
+{
+        const struct jit_model *model = find_model(architecture, name);
+        bool is_level = !model || model->vendor == VENDOR_ANY;
+
+        return is_level && !architecture->levels_are_models ? "generic" : name;
+}
+
 /* What a machine has says more than what it lacks: a hypervisor takes features away, but seldom
  * invents one. Hence the weight. */
 bool jit_model_compare(const struct jit_architecture *architecture,

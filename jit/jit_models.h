@@ -20,6 +20,9 @@ struct jit_model {
 bool jit_model_features(
         const struct jit_architecture *architecture, const char *name, struct jit_feature_set *ret);
 
+/* LLVM's name of what code for NAME is scheduled for: NAME itself, or "generic". */
+const char *jit_model_tune(const struct jit_architecture *architecture, const char *name);
+
 /* How much a model is like a machine. */
 struct jit_likeness {
         const char *name;

@@ -101,4 +101,5 @@ const struct jit_architecture jit_x86 = {.name = "x86-64",
         .features = jit_x86_features,
         .feature_size = sizeof(jit_x86_features[0]),
         .n_features = JIT_X86_N_FEATURES,
-        .models = models};
+        .models = models,
+        .levels_are_models = true};

@@ -53,7 +53,8 @@ def test_cores(t):
 
 def test_targets(t):
     program = build(t, "tests/aarch64/describe.c")
-    t.contains(describe(t, program, "a64fx", "armv8.2-a").stdout, " armv8.2-a ")
+    t.contains(describe(t, program, "a64fx", "armv8.2-a").stdout, " generic -aes,")
+    t.contains(describe(t, program, "neoverse-n1", "cortex-a53").stdout, " cortex-a53 +aes,")
     t.contains(describe(t, program, "a64fx", "neoverse-v1", status=1).stderr, "this host has no ")
     t.contains(describe(t, program, "a64fx", "haswell", status=1).stderr,
                'there is no target "haswell"; give native, armv8-a')
