@@ -89,13 +89,16 @@ static int detect_named(const struct jit_architecture *architecture, const char 
         return make_target(architecture, &wanted, jit_model_tune(architecture, name), name, ret);
 }
 
-/* "skylake-x" of "hosts/skylake-x.machine". */
+/* "skylake-x" of "hosts/skylake-x.machine"; one word that every terminal shows. */
 static char *label_of(const char *path)
 {
         const char *name = strrchr(path, '/') + 1;
         const char *end = strrchr(name, '.');
+        char *label = end && end > name ? strndup(name, (size_t)(end - name)) : strdup(name);
 
-        return end && end > name ? strndup(name, (size_t)(end - name)) : strdup(name);
+        for (char *at = label; at && *at; at++)
+                *at = *at > ' ' && *at <= '~' ? *at : '_';
+        return label;
 }
 
 static int detect_recorded(

@@ -137,6 +137,9 @@ char *jit_x86_name(const struct jit_x86_raw *raw)
                 const struct jit_cpuid *leaf = leaf_of(raw, BRAND_LEAF + i, 0);
                 memcpy(name + (size_t)i * 16, &leaf->eax, 16); /* eax to edx, in order */
         }
+        /* A hypervisor may show anything. */
+        for (char *at = name; *at; at++)
+                *at = *at >= ' ' && *at <= '~' ? *at : '?';
         /* Old processors pad it in front, others behind. */
         char *start = name + strspn(name, " ");
         size_t size = strlen(start);

@@ -150,6 +150,14 @@ static bool read_aarch64_line(const char *key, const char *value, struct jit_aar
         return true;
 }
 
+/* People will see it: it must not be able to drive a terminal. */
+static bool is_plain(const char *text)
+{
+        while (*text >= ' ' && *text <= '~')
+                text++;
+        return !*text;
+}
+
 /* LINE is changed. */
 static bool read_line(char *line, struct jit_machine *machine)
 {
@@ -166,7 +174,7 @@ static bool read_line(char *line, struct jit_machine *machine)
                 return machine->architecture && !strcmp(line, "machine");
         }
         if (!strcmp(line, "name"))
-                return replace(&machine->name, value);
+                return is_plain(value) && replace(&machine->name, value);
         return machine->architecture == &jit_x86
                        ? read_x86_line(line, value, &machine->x86)
                        : read_aarch64_line(line, value, &machine->aarch64);

@@ -5,7 +5,7 @@
  *
  *     machine  := "machine " ("x86-64" | "AArch64") LF line*
  *     line     := "#" text LF | LF
- *               | "name " text LF         what it calls itself
+ *               | "name " text LF         what it calls itself, printable ASCII
  *     x86-64:   | "cpuid " LEAF " " SUBLEAF " " EAX " " EBX " " ECX " " EDX LF    hexadecimal
  *               | "xcr0 " HEX LF          xgetbv(0), without 0x
  *               | "flags " words LF       of /proc/cpuinfo; without it, it denies nothing

@@ -296,6 +296,7 @@ static void test_refused(void)
                 "machine x86-64\ncore 4 410fd030\n", "line 2 is not one of a recorded machine");
         check_refused("machine AArch64\nflags fpu\n", "line 2 is not one of a recorded machine");
         check_refused("machine AArch64\ncore x\n", "line 2 is not one of a recorded machine");
+        check_refused("machine x86-64\nname \033[2J\n", "line 2 is not one of a recorded machine");
         char many[4096] = "machine x86-64\n";
         for (int i = 0; i < JIT_CPUID_LEAVES + 1; i++)
                 strcat(many, "cpuid 1 0 1 2 3 4\n");
