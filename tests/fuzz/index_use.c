@@ -23,6 +23,7 @@ struct fmt_squashfs *index_open(const void *index, size_t index_size, int fd, ui
         MUST(image);
         image->path = strdup("image");
         image->fd = dup(fd);
+        image->root = FMT_ROOT;
         MUST(image->path && image->fd >= 0);
         /* Nobody wants to read the messages. */
         image->complaints = UINT32_MAX / 2;
