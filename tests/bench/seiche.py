@@ -36,10 +36,10 @@ class Bench:
             raise SystemExit(f"{' '.join(command)}\nfailed with status {done.returncode}:\n{done.stdout}")
         return done.stdout
 
-    def build(self, name, flags, capture=False, compilers=None):
-        """Builds and installs into a root of its own; returns the root."""
+    def build(self, name, flags, capture=False, compilers=None, app="seiche"):
+        """Builds APP (of tests/apps) and installs it into a root of its own; returns the root."""
         root = RootFs(self.folder / name)
-        make = ["make", "-s", "-C", SOURCE / "tests/apps/seiche", f"BUILD={self.folder / name}.build",
+        make = ["make", "-s", "-C", SOURCE / "tests/apps" / app, f"BUILD={self.folder / name}.build",
                 f"CFLAGS={flags}", f"CXXFLAGS={flags}", f"DESTDIR={root.path}", "PREFIX=/usr",
                 "install"]
         variables = [f"{key}={value}" for key, value in (compilers or {}).items()]

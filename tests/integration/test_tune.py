@@ -279,6 +279,24 @@ def test_commands_inside_the_image_without_bubblewrap(t):
     t.contains(done.stderr, "install bubblewrap, or write {}")
 
 
+def test_the_chain_waits_for_fused_operations(t):
+    """tests/apps/chain, which tests/bench/tune measures: what slows it down is there by default, and
+    gone where tune may choose it."""
+    need_target()
+    root = t.rootfs()
+    t.run([XAAS, "build", "--", "make", "-s", "-C", harness.SOURCE / "tests/apps/chain",
+           f"BUILD={t.scratch / 'build'}", f"DESTDIR={root.path}", "install"])
+    root.add_libraries()
+    packed = t.scratch / "chain.sqfs"
+    t.run([XAAS, "pack", root.path, packed])
+    for policy, fused in (("opt=3", True), ("opt=3\\,fp=strict", False)):
+        with t.mount(packed, options=[f"target={TARGET}", f"policy={policy}"]) as mnt:
+            chain = mnt / "usr/bin/chain"
+            t.contains(t.run([chain, "--size", 6, "--sweeps", 50]).stdout, "verified")
+            code = t.run(["llvm-objdump-19", "-d", "--no-show-raw-insn", chain]).stdout
+            t.equal("vfnmadd" in code, fused, f"fused operations with {policy}")
+
+
 def mounts_below(folder):
     lines = pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     return [line.split()[4] for line in lines if line.split()[4].startswith(f"{folder}/")]

@@ -12,7 +12,7 @@
 
 /* What is not worth a choice. */
 #define MARGIN 0.01
-/* The last race decides, whatever time is left. */
+/* The last race decides, whatever time is left: two lanes, as often as one may be dropped. */
 #define LEAST_LAST_RUNS 6
 
 /* Of all the time, what the race of steps, that of combinations and the last one may take. */
@@ -249,7 +249,7 @@ static int race_steps(struct tune *tune, size_t *ret)
                 enter(&heat, i);
         r = run_heat(&heat, shares[0]);
         if (r == 0)
-                *ret = heat.entries[tune_race_leader(&heat.race)];
+                *ret = heat.entries[tune_race_winner(&heat.race)];
         return r;
 }
 
@@ -303,7 +303,7 @@ static int race_combinations(struct tune *tune, size_t *best)
                 return 0;
         r = run_heat(&heat, shares[1]);
         if (r == 0)
-                *best = heat.entries[tune_race_leader(&heat.race)];
+                *best = heat.entries[tune_race_winner(&heat.race)];
         return r;
 }
 

@@ -18,8 +18,10 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
-/* A mount ends when the last who is in it leaves; one that does not is killed. Milliseconds. */
-#define END_MS 10000
+/* A mount that is told to end waits for those who are in it, and be it through a copy of it in a
+ * mount namespace that somebody made meanwhile; told again, it does not. Milliseconds. */
+#define END_MS 2000
+#define TOLD_TIMES 2
 /* Of xaasfs: the descriptor that it is told to report on. */
 #define READY_FD 3
 
@@ -204,8 +206,11 @@ static void end_process(pid_t pid)
         _cleanup_close_ int pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
         struct pollfd ended = {.fd = pid_fd, .events = POLLIN};
 
-        kill(pid, SIGTERM);
-        if (pid_fd < 0 || poll(&ended, 1, END_MS) <= 0)
+        for (int told = 0; told < TOLD_TIMES && !ended.revents; told++) {
+                kill(pid, SIGTERM);
+                poll(&ended, 1, END_MS);
+        }
+        if (!ended.revents)
                 kill(pid, SIGKILL);
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
                 ;

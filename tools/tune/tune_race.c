@@ -6,8 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Two runs may both have been lucky. */
-#define LEAST_ROUNDS_TO_DROP 2
+/* Two runs may both have been lucky, or unlucky. */
+#define LEAST_ROUNDS_TO_DROP 3
 #define LEAST_ROUNDS_TO_END 4
 
 int tune_race_begin(struct tune_race *race, size_t n_lanes)
@@ -90,29 +90,33 @@ bool tune_lane_beats(const struct tune_lane *base, const struct tune_lane *lane,
 }
 
 static bool is_behind(
-        const struct tune_race *race, const struct tune_lane *lane, const struct tune_lane *leader)
+        const struct tune_race *race, const struct tune_lane *lane, const struct tune_lane *other)
 {
-        const double noise = tune_lane_spread(lane) + tune_lane_spread(leader);
-        return ratio(tune_lane_best(lane), tune_lane_best(leader)) > 1 + race->margin + noise;
+        const double noise = tune_lane_spread(lane) + tune_lane_spread(other);
+        return ratio(tune_lane_best(lane), tune_lane_best(other)) > 1 + race->margin + noise;
 }
 
-size_t tune_race_leader(const struct tune_race *race)
+static const struct tune_lane *find_fastest(const struct tune_race *race)
 {
-        double best = INFINITY;
-        for (size_t i = 0; i < race->n_lanes; i++)
-                if (!race->lanes[i].failed)
-                        best = fmin(best, tune_lane_best(&race->lanes[i]));
-        for (size_t i = 0; i < race->n_lanes; i++)
-                if (!race->lanes[i].failed && race->lanes[i].n_costs > 0 &&
-                        ratio(tune_lane_best(&race->lanes[i]), best) <= 1 + race->margin)
-                        return i;
-        return 0;
+        const struct tune_lane *fastest = &race->lanes[0];
+        for (size_t i = 1; i < race->n_lanes; i++)
+                if (!race->lanes[i].failed &&
+                        tune_lane_best(&race->lanes[i]) < tune_lane_best(fastest))
+                        fastest = &race->lanes[i];
+        return fastest;
 }
 
 size_t tune_race_winner(const struct tune_race *race)
 {
-        const size_t leader = tune_race_leader(race);
-        return leader != 0 && is_behind(race, &race->lanes[0], &race->lanes[leader]) ? leader : 0;
+        const struct tune_lane *base = &race->lanes[0], *fastest = find_fastest(race);
+        if (!is_behind(race, base, fastest))
+                return 0;
+        for (size_t i = 1; i < race->n_lanes; i++) {
+                const struct tune_lane *lane = &race->lanes[i];
+                if (!lane->failed && is_behind(race, base, lane) && !is_behind(race, lane, fastest))
+                        return i;
+        }
+        return 0;
 }
 
 /* ---- running ---- */
@@ -147,30 +151,27 @@ static int run_round(struct tune_race *race, size_t round)
 
 static void drop_those_behind(struct tune_race *race)
 {
-        const struct tune_lane *leader = &race->lanes[tune_race_leader(race)];
+        const struct tune_lane *fastest = find_fastest(race);
         for (size_t i = 1; i < race->n_lanes; i++)
-                race->lanes[i].is_out |= is_behind(race, &race->lanes[i], leader);
+                race->lanes[i].is_out |= is_behind(race, &race->lanes[i], fastest);
 }
 
 /* Whether more rounds could tell nothing new: nobody is left but the default, or one is clearly
  * ahead of it alone, or none of those left is better than another. */
 static bool is_decided(const struct tune_race *race, size_t rounds)
 {
-        const size_t leader = tune_race_leader(race);
-        const double best = tune_lane_best(&race->lanes[leader]);
+        const struct tune_lane *base = &race->lanes[0], *fastest = find_fastest(race);
+        const bool ahead = is_behind(race, base, fastest);
         size_t left = 0;
         bool alike = true;
-        for (size_t i = 1; i < race->n_lanes; i++) {
-                left += !race->lanes[i].is_out;
-                alike &= race->lanes[i].is_out ||
-                         ratio(tune_lane_best(&race->lanes[i]), best) <= 1 + race->margin;
+        for (size_t i = 0; i < race->n_lanes; i++) {
+                const struct tune_lane *lane = &race->lanes[i];
+                left += i > 0 && !lane->is_out;
+                if (!lane->is_out && !(lane == base && ahead))
+                        alike &= ratio(tune_lane_best(lane), tune_lane_best(fastest)) <=
+                                 1 + race->margin;
         }
-        if (left == 0)
-                return true;
-        if (leader == 0)
-                return rounds >= LEAST_ROUNDS_TO_END && alike;
-        return tune_race_winner(race) != 0 &&
-               (left == 1 || (rounds >= LEAST_ROUNDS_TO_END && alike));
+        return left == 0 || (ahead && left == 1) || (alike && rounds >= LEAST_ROUNDS_TO_END);
 }
 
 int tune_race_run(struct tune_race *race)

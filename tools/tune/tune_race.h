@@ -38,9 +38,8 @@ int tune_race_begin(struct tune_race *race, size_t n_lanes);
 int tune_race_run(struct tune_race *race);
 void tune_race_done(struct tune_race *race);
 
-/* Of the lanes that are within MARGIN of the best the first: those before are simpler. */
-size_t tune_race_leader(const struct tune_race *race);
-/* The leader if it beats lane 0 by more than MARGIN and both spreads, else 0. */
+/* Of the lanes that beat lane 0 by more than MARGIN and both spreads the first that is not as
+ * clearly behind the best of them: those before are simpler. 0: there is none. */
 size_t tune_race_winner(const struct tune_race *race);
 
 /* Infinite before the first run. */
