@@ -293,19 +293,19 @@ static void follow(struct fmt_readahead *readahead, struct stream *stream)
         }
 }
 
-void fmt_readahead_note(struct fmt_readahead *readahead, const struct fmt_index_block *block)
+bool fmt_readahead_note(struct fmt_readahead *readahead, const struct fmt_index_block *block)
 {
         /* A hint is not worth waiting for. */
         if (pthread_mutex_trylock(&readahead->lock) != 0)
-                return;
-        if (readahead->order != NULL) {
-                if (!is_repeated(readahead, block->position)) {
-                        const uint32_t place = place_of(readahead, block->position);
-                        if (place < readahead->n_order)
-                                follow(readahead, find_stream(readahead, place));
-                }
-        } else if (readahead->n_threads == 0 && readahead->most_threads > 0) {
-                start_thread(readahead, run_first);
+                return false;
+        const bool is_known = readahead->order != NULL;
+        if (is_known && !is_repeated(readahead, block->position)) {
+                const uint32_t place = place_of(readahead, block->position);
+                if (place < readahead->n_order)
+                        follow(readahead, find_stream(readahead, place));
         }
+        if (!is_known && readahead->n_threads == 0 && readahead->most_threads > 0)
+                start_thread(readahead, run_first);
         pthread_mutex_unlock(&readahead->lock);
+        return is_known;
 }

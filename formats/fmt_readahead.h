@@ -13,6 +13,8 @@
 
 #include "fmt_index.h"
 
+#include <stdbool.h>
+
 struct fmt_readahead;
 
 /* What it has done; CONTEXT is the caller's. Called from several threads. */
@@ -33,7 +35,8 @@ int fmt_readahead_new(const struct fmt_index *index, uint32_t window, unsigned t
         const struct fmt_readahead_work *work, struct fmt_readahead **ret);
 void fmt_readahead_free(struct fmt_readahead *readahead);
 
-/* Somebody reads BLOCK, one of the index's that are no holes. Never waits. */
-void fmt_readahead_note(struct fmt_readahead *readahead, const struct fmt_index_block *block);
+/* Somebody reads BLOCK, one of the index's that are no holes. Never waits: false if it went
+ * unnoticed because another thread was just here, or because the order is not known yet. */
+bool fmt_readahead_note(struct fmt_readahead *readahead, const struct fmt_index_block *block);
 
 #endif

@@ -80,19 +80,31 @@ static bool is_made(struct record *record, uint32_t place)
         return made;
 }
 
-/* Reads block LAST, after those before it, until the threads have made PLACE; they have a minute. A
- * note is dropped while a thread holds the lock, so it is given again. */
-static void wait_for(
-        struct record *record, struct fmt_readahead *readahead, uint32_t last, uint32_t place)
+/* Somebody reads the block at PLACE, and it is noticed; within a minute. */
+static void read_block(struct fmt_readahead *readahead, uint32_t place)
 {
-        for (unsigned i = 0; i < 60000 && !is_made(record, place); i++) {
-                fmt_readahead_note(readahead, in_image[last]);
+        for (unsigned i = 0; i < 60000; i++) {
+                if (fmt_readahead_note(readahead, in_image[place]))
+                        return;
                 usleep(1000);
         }
+        REQUIRE(!"noticed");
+}
+
+static void read_blocks(struct fmt_readahead *readahead, uint32_t first, uint32_t end)
+{
+        for (uint32_t place = first; place < end; place++)
+                read_block(readahead, place);
+}
+
+/* Until the threads have made PLACE; they have a minute. */
+static void wait_for(struct record *record, uint32_t place)
+{
+        for (unsigned i = 0; i < 60000 && !is_made(record, place); i++)
+                usleep(1000);
         REQUIRE(is_made(record, place));
 }
 
-/* The first read only starts the thread that learns the order; after it, notes have an effect. */
 static struct fmt_readahead *start(struct record *record)
 {
         const struct fmt_readahead_work work = {
@@ -101,12 +113,6 @@ static struct fmt_readahead *start(struct record *record)
         memset(record, 0, sizeof *record);
         pthread_mutex_init(&record->lock, NULL);
         REQUIRE(fmt_readahead_new(&fake_index, WINDOW, 3, &work, &readahead) == 0);
-        for (unsigned i = 0; i < 60000 && count(record) == 0; i++) {
-                for (uint32_t place = 900; place <= 902; place++)
-                        fmt_readahead_note(readahead, in_image[place]);
-                usleep(1000);
-        }
-        wait_for(record, readahead, 902, 902 + FIRST);
         return readahead;
 }
 
@@ -115,15 +121,12 @@ static void test_sequence_is_followed(void)
         struct record record;
         struct fmt_readahead *readahead = start(&record);
         const unsigned before = count(&record);
-        fmt_readahead_note(readahead, in_image[29]);
-        fmt_readahead_note(readahead, in_image[30]);
-        fmt_readahead_note(readahead, in_image[30]);
+        read_blocks(readahead, 29, 31);
+        read_block(readahead, 30);
         usleep(20000);
         CHECK(count(&record) == before);
-        pthread_mutex_lock(&record.lock);
-        record.fetched_to = 0;
-        pthread_mutex_unlock(&record.lock);
-        wait_for(&record, readahead, 31, 31 + FIRST);
+        read_block(readahead, 31);
+        wait_for(&record, 31 + FIRST);
         for (uint32_t i = 32; i <= 31 + FIRST; i++)
                 CHECK(is_made(&record, i));
         CHECK(!is_made(&record, 32 + FIRST));
@@ -131,9 +134,8 @@ static void test_sequence_is_followed(void)
         CHECK(record.fetched_to >= (31 + FIRST + FIRST) * STORED);
         pthread_mutex_unlock(&record.lock);
         /* Across fragments, and farther ahead with each success. */
-        for (uint32_t i = 32; i < 200; i++)
-                fmt_readahead_note(readahead, in_image[i]);
-        wait_for(&record, readahead, 199, 199 + WINDOW / 2);
+        read_blocks(readahead, 32, 200);
+        wait_for(&record, 199 + WINDOW / 2);
         CHECK(!is_made(&record, 200 + WINDOW));
         fmt_readahead_free(readahead);
 }
@@ -143,11 +145,11 @@ static void test_two_readers_at_once(void)
         struct record record;
         struct fmt_readahead *readahead = start(&record);
         for (uint32_t i = 0; i < 50; i++) {
-                fmt_readahead_note(readahead, in_image[100 + i]);
-                fmt_readahead_note(readahead, in_image[600 + i]);
+                read_block(readahead, 100 + i);
+                read_block(readahead, 600 + i);
         }
-        wait_for(&record, readahead, 149, 149 + WINDOW / 2);
-        wait_for(&record, readahead, 649, 649 + WINDOW / 2);
+        wait_for(&record, 149 + WINDOW / 2);
+        wait_for(&record, 649 + WINDOW / 2);
         CHECK(!is_made(&record, 99) && !is_made(&record, 150 + WINDOW));
         fmt_readahead_free(readahead);
 }
@@ -157,12 +159,11 @@ static void test_a_reader_that_skips(void)
 {
         struct record record;
         struct fmt_readahead *readahead = start(&record);
-        for (uint32_t i = 100; i < 160; i++)
-                fmt_readahead_note(readahead, in_image[i]);
-        wait_for(&record, readahead, 159, 159 + WINDOW / 2);
+        read_blocks(readahead, 100, 160);
+        wait_for(&record, 159 + WINDOW / 2);
         const unsigned before = count(&record);
         for (uint32_t i = 160; i < 400; i += WINDOW / 2) {
-                fmt_readahead_note(readahead, in_image[i]);
+                read_block(readahead, i);
                 usleep(1000);
         }
         usleep(20000);
@@ -176,13 +177,11 @@ static void test_a_reader_a_little_behind(void)
 {
         struct record record;
         struct fmt_readahead *readahead = start(&record);
-        for (uint32_t i = 100; i < 130; i++)
-                fmt_readahead_note(readahead, in_image[i]);
-        wait_for(&record, readahead, 129, 129 + WINDOW / 2);
+        read_blocks(readahead, 100, 130);
+        wait_for(&record, 129 + WINDOW / 2);
         usleep(20000);
         const unsigned before = count(&record);
-        for (uint32_t i = 120; i < 129; i++)
-                fmt_readahead_note(readahead, in_image[i]);
+        read_blocks(readahead, 120, 129);
         usleep(20000);
         CHECK(count(&record) == before);
         fmt_readahead_free(readahead);
@@ -195,7 +194,7 @@ static void test_random_reads_make_nothing(void)
         const unsigned before = count(&record);
         /* Pairs of neighbours, but never three. */
         for (uint32_t i = 0; i < 500; i++)
-                fmt_readahead_note(readahead, in_image[i * 7919 % 40 * (WINDOW + 1) + i % 2]);
+                read_block(readahead, i * 7919 % 40 * (WINDOW + 1) + i % 2);
         usleep(20000);
         CHECK(count(&record) == before);
         fmt_readahead_free(readahead);
@@ -205,9 +204,8 @@ static void test_stored_blocks_are_not_made(void)
 {
         struct record record;
         struct fmt_readahead *readahead = start(&record);
-        for (uint32_t i = 490; i < 510; i++)
-                fmt_readahead_note(readahead, in_image[i]);
-        wait_for(&record, readahead, 509, 509 + WINDOW / 2);
+        read_blocks(readahead, 490, 510);
+        wait_for(&record, 509 + WINDOW / 2);
         CHECK(!is_made(&record, 500));
         fmt_readahead_free(readahead);
 }
@@ -216,9 +214,8 @@ static void test_the_end_of_the_image(void)
 {
         struct record record;
         struct fmt_readahead *readahead = start(&record);
-        for (uint32_t i = N_BLOCKS + N_FRAGMENTS - 7; i < N_BLOCKS + N_FRAGMENTS - 4; i++)
-                fmt_readahead_note(readahead, in_image[i]);
-        wait_for(&record, readahead, N_BLOCKS + N_FRAGMENTS - 4, N_BLOCKS + N_FRAGMENTS - 1);
+        read_blocks(readahead, N_BLOCKS + N_FRAGMENTS - 7, N_BLOCKS + N_FRAGMENTS - 4);
+        wait_for(&record, N_BLOCKS + N_FRAGMENTS - 1);
         fmt_readahead_free(readahead);
 }
 
