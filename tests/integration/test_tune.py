@@ -8,6 +8,7 @@ what has to win; nothing here depends on how long something takes.
 import json
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 
@@ -197,7 +198,39 @@ def test_equal_code_runs_once(t):
     for policy in ("opt=3,fp=strict", "opt=3,width=128"):
         t.equal((candidates[policy]["fate"], candidates[policy]["same_as"]), ("same code", "opt=3"))
         t.equal(candidates[policy]["runs"], 0)
-    t.equal(told["programs"], ["usr/bin/whole"])
+    t.equal((told["programs"], told["also_opened"]), (["usr/bin/whole"], []))
+
+
+def test_what_the_command_opens_besides_is_told(t):
+    need_target()
+    packed = image(t)
+    both = ["sh", "-c", "{}/usr/bin/whole; {}/usr/bin/digits; echo counted 1"]
+    options = ["--same-results", "--metric", COUNTED]
+    told = tune_json(t, packed, *options, program="/usr/bin/whole", command=both)
+    t.equal(told["also_opened"], ["usr/bin/digits", "usr/lib/libkernels.so"])
+    told = tune_json(t, packed, *options, "--with", "/usr/bin/digits", program="/usr/bin/whole",
+                     command=both)
+    t.equal(told["programs"], ["usr/bin/whole", "usr/bin/digits", "usr/lib/libkernels.so"])
+    t.equal(told["also_opened"], [])
+    t.equal(by_policy(told)["opt=3,width=128"]["fate"], "raced")
+
+
+def test_an_ordinary_user(t):
+    need_target()
+    harness.need_root()
+    harness.need_fusermount()
+    harness.need_command("bwrap")
+    packed = image(t)
+    harness.binary_for_anyone(t, "xaasfs")
+    words = [harness.binary_for_anyone(t, "xaas"),
+             *start_words(packed, "--rounds", 2, "--same-results", "--json")[1:], "/usr/bin/digits"]
+    folder = harness.folder_of_site_user(t, "user")
+    done = harness.as_site_user(
+        t, f"cd {folder} && TMPDIR={folder} XAASFS_CACHE={folder}/cache {shlex.join(map(str, words))}",
+        timeout=300)
+    t.equal(done.returncode, 0, done.stderr)
+    t.equal(by_policy(json.loads(done.stdout))["opt=3"]["fate"], "raced")
+    t.equal([entry.name for entry in folder.iterdir()], ["cache"])
 
 
 def test_candidates_that_fail_are_out(t):

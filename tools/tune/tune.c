@@ -72,6 +72,7 @@ static void tune_done(struct tune *tune)
         for (size_t i = 0; i < tune->n_programs; i++)
                 free(tune->programs[i].path);
         free(tune->programs);
+        fmt_strings_free(tune->also_opened);
         free(tune->target_text);
         tune_command_done(&tune->command);
         tune_mounts_done(&tune->mounts);
@@ -285,7 +286,7 @@ static int take_option(struct tool_line *line, int option, const char *value,
         case OPTION_ROUNDS:
                 return set_number(line, "rounds", value, 2, &ret->rounds);
         case OPTION_SECONDS:
-                return set_number(line, "seconds", value, 0, &ret->seconds);
+                return set_number(line, "seconds", value, 1, &ret->seconds);
         case OPTION_DRY_RUN:
                 ret->dry_run = true;
                 return 0;

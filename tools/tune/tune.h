@@ -64,11 +64,13 @@ struct tune {
         struct tune_command command;
         struct tune_program *programs; /* the one to be tuned first */
         size_t n_programs;
+        char **also_opened; /* paths of others that the command opens, NULL-terminated, or NULL */
         struct tune_candidate candidates[TUNE_MOST_CANDIDATES];
         size_t n_candidates;
         struct tune_run usual; /* the default's first run */
         size_t chosen;         /* 0: the default stays */
-        double ratio;          /* of its cost to the default's, in the last race */
+        double cost;           /* of what was chosen, in the last race */
+        double usual_cost;     /* of the default, there */
         double seconds;        /* spent */
 };
 

@@ -3,6 +3,7 @@
 
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
+#include "fmt_strings.h"
 #include "tune_race.h"
 
 #include <inttypes.h>
@@ -84,6 +85,30 @@ static int run_once(struct tune *tune, struct tune_candidate *candidate, struct 
         return r;
 }
 
+static bool is_tuned(const struct tune *tune, const char *path)
+{
+        for (size_t i = 0; i < tune->n_programs; i++)
+                if (!strcmp(tune->programs[i].path, path))
+                        return true;
+        return false;
+}
+
+/* Libraries that are opened at run time, for example, of which nobody could know before. */
+static int list_also_opened(struct tune *tune, const struct tune_mount *mount)
+{
+        const struct fmt_manifest *manifest = tune->ground.image.manifest;
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < manifest->n_programs; i++) {
+                const char *path = manifest->programs[i].path;
+                uint64_t opens;
+                if (!is_tuned(tune, path) && tune_mount_opens(mount, path, &opens) == 0 &&
+                        opens > 0)
+                        r = fmt_strings_append(&tune->also_opened, path);
+        }
+        return r;
+}
+
 /* The first run of the default: is it PROGRAM that the command runs, and does it always print the
  * same? */
 static int examine_command(struct tune *tune, struct tune_candidate *usual)
@@ -102,8 +127,9 @@ static int examine_command(struct tune *tune, struct tune_candidate *usual)
                                 : "give a command that runs it, or other words for its path");
                 return -EINVAL;
         }
-        if (!request->check)
-                return 0;
+        r = list_also_opened(tune, usual->mount);
+        if (r < 0 || !request->check)
+                return r;
         r = run_once(tune, usual, &again);
         if (r < 0 || fmt_digest_equal(&again.output, &tune->usual.output))
                 return r;
@@ -319,7 +345,8 @@ static int race_default(struct tune *tune, size_t best)
         if (r < 0 || tune_race_winner(&heat.race) == 0)
                 return r;
         tune->chosen = best;
-        tune->ratio = tune_lane_best(&heat.race.lanes[1]) / tune_lane_best(&heat.race.lanes[0]);
+        tune->cost = tune_lane_best(&heat.race.lanes[1]);
+        tune->usual_cost = tune_lane_best(&heat.race.lanes[0]);
         return 0;
 }
 
@@ -329,7 +356,6 @@ int tune_measure(struct tune *tune)
         size_t best = 0;
         int r = bring_all_up(tune, 0);
 
-        tune->ratio = 1;
         if (r == 0)
                 r = race_steps(tune, &best);
         if (r == 0 && best != 0)

@@ -2,9 +2,8 @@
 #include "tune.h"
 
 #include "fmt_cleanup.h"
-#include "fmt_log.h"
+#include "fmt_json.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
@@ -35,27 +34,44 @@ const char *tune_candidate_name(const struct tune_candidate *candidate)
         return candidate->text[size] == ',' ? candidate->text + size + 1 : "default";
 }
 
+static double ratio(const struct tune *tune)
+{
+        return tune->cost == tune->usual_cost ? 1 : tune->cost / tune->usual_cost;
+}
+
 /* What the ratio of costs is in, in words. */
 static const char *what_is_less(const struct tune_metric *metric)
 {
         return metric->measure == TUNE_PRINTED ? "of the default's cost" : "of the default's time";
 }
 
+/* The words as they were typed, as far as a line holds them. */
+static void join(char *const *words, char *ret, size_t size)
+{
+        size_t used = 0;
+
+        for (ret[0] = '\0'; *words && used < size; words++)
+                used += (size_t)snprintf(
+                        ret + used, size - used, "%s%s", used > 0 ? " " : "", *words);
+        if (used >= size)
+                memcpy(ret + size - 4, "...", 4);
+}
+
 char *tune_sentence(const struct tune *tune)
 {
         const struct tune_metric *metric = &tune->request->metric;
-        char with[TUNE_VALUE_TEXT], without[TUNE_VALUE_TEXT], *text, day[16];
+        char with[TUNE_VALUE_TEXT], without[TUNE_VALUE_TEXT], command[100], day[16], *text;
         time_t today = time(NULL);
         struct tm date;
 
         localtime_r(&today, &date);
         strftime(day, sizeof(day), "%Y-%m-%d", &date);
-        tune_metric_text(
-                metric, tune_metric_value(metric, tune->candidates[tune->chosen].best), with);
-        tune_metric_text(metric, tune_metric_value(metric, tune->candidates[0].best), without);
-        if (asprintf(&text, "%.3f %s (%s, %s against %s) for `%s`, %s", tune->ratio,
-                    what_is_less(metric), tune_metric_name(metric), with, without,
-                    tune->request->command[0], day) < 0)
+        join(tune->request->command, command, sizeof(command));
+        tune_metric_text(metric, tune_metric_value(metric, tune->cost), with);
+        tune_metric_text(metric, tune_metric_value(metric, tune->usual_cost), without);
+        if (asprintf(&text, "%.3f %s (%s, %s against %s) for `%s`, %s", ratio(tune),
+                    what_is_less(metric), tune_metric_name(metric), with, without, command,
+                    day) < 0)
                 return NULL;
         return text;
 }
@@ -88,7 +104,7 @@ static void describe_fate(
         else if (candidate->fate == TUNE_UNUSABLE)
                 snprintf(ret, 256, "%s", candidate->reason ? candidate->reason : "out of memory");
         else if (candidate == &tune->candidates[tune->chosen])
-                snprintf(ret, 256, "chosen");
+                snprintf(ret, 256, "%s", tune->chosen ? "chosen" : "stays");
 }
 
 static void print_row(const struct tune *tune, const struct tune_candidate *candidate, int width)
@@ -130,10 +146,13 @@ void tune_print(const struct tune *tune)
 {
         const int width = longest_name(tune);
 
-        printf("%-*s %10s %9s %5s\n", width, "candidate", "best", "cost", "runs");
+        printf("%-*s %10s %9s %5s\n", width, "candidate", "best", "ratio", "runs");
         for (size_t i = 0; i < tune->n_candidates; i++)
                 print_row(tune, &tune->candidates[i], width);
         print_choice(tune);
+        for (char **path = tune->also_opened; path && *path; path++)
+                printf("The command opens /%s as well, which is not tuned; --with /%s does that.\n",
+                        *path, *path);
 }
 
 static json_t *describe(const struct tune *tune, const struct tune_candidate *candidate)
@@ -167,10 +186,11 @@ int tune_print_json(const struct tune *tune)
                 json_array_append_new(candidates, describe(tune, &tune->candidates[i]));
         for (size_t i = 0; i < tune->n_programs; i++)
                 json_array_append_new(programs, json_string(tune->programs[i].path));
-        json = json_pack("{s:o, s:s, s:s, s:s, s:b, s:f, s:f, s:o}", "programs", programs, "target",
-                tune->target_text, "metric", tune_metric_name(&tune->request->metric), "policy",
+        json = json_pack("{s:o, s:o, s:s, s:s, s:s, s:b, s:f, s:f, s:o}", "programs", programs,
+                "also_opened", fmt_json_of_strings(tune->also_opened), "target", tune->target_text,
+                "metric", tune_metric_name(&tune->request->metric), "policy",
                 tune->candidates[tune->chosen].text, "is_chosen", tune->chosen != 0, "cost_ratio",
-                tune->ratio, "seconds", tune->seconds, "candidates", candidates);
+                ratio(tune), "seconds", tune->seconds, "candidates", candidates);
         r = json ? json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : -1;
         json_decref(json);
         printf("\n");
