@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs_guard.h"
 
+#include "fs_mountpoint.h"
 #include "fs_mounts.h"
 #include "fs_unmount.h"
 
@@ -53,7 +54,9 @@ static _Noreturn void stand_guard(int channel)
                 _exit(0);
         if (recv(3, &dismissal, sizeof dismissal, 0) != 0)
                 _exit(0);
-        if (fs_mounts_at(charge.mountpoint, &device) == 0 && device == charge.device)
+        /* Whoever mounted after it was unmounted may have got its number. */
+        if (fs_mounts_at(charge.mountpoint, &device) == 0 && device == charge.device &&
+                fs_mountpoint_is_dead(charge.mountpoint))
                 fs_unmount_detach(charge.mountpoint);
         _exit(0);
 }

@@ -14,7 +14,7 @@ struct fs_guard;
 int fs_guard_start(struct fs_guard **ret);
 
 /* Tells it what to take away: the mount at MOUNTPOINT (absolute) if its device number is still
- * DEVICE then. */
+ * DEVICE then and nobody answers for it. */
 int fs_guard_watch(struct fs_guard *guard, const char *mountpoint, dev_t device);
 
 /* Ends it: the mount is gone or never was. */

@@ -105,6 +105,12 @@ static bool is_dead(int error)
         return error == -ENOTCONN || error == -ECONNABORTED;
 }
 
+bool fs_mountpoint_is_dead(const char *mountpoint)
+{
+        struct stat unused;
+        return is_dead(ask(mountpoint, &unused));
+}
+
 static int refuse(const char *mountpoint, int error)
 {
         if (is_dead(error))

@@ -13,6 +13,9 @@ int fs_mountpoint_check(const char *mountpoint, bool clean, char **ret);
 /* After a mount failed with libfuse's or fusermount3's own words in WHY. */
 void fs_mountpoint_explain(const char *mountpoint, const char *why);
 
+/* Whether whatever is mounted there has nobody left who answers. Looks at it, which is use. */
+bool fs_mountpoint_is_dead(const char *mountpoint);
+
 /* True of /dev/fd/N: an open /dev/fuse that somebody else has mounted, who knows where. */
 bool fs_mountpoint_is_passed(const char *mountpoint);
 

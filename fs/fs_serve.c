@@ -204,13 +204,22 @@ void fs_signals_block(void)
         sigaction(SIGUSR1, &(struct sigaction){.sa_handler = do_nothing}, NULL);
 }
 
+static bool has_hung_up(const struct fs_session *session)
+{
+        struct pollfd fuse = {.fd = session->fuse != NULL ? fuse_session_fd(session->fuse) : -1};
+        return poll(&fuse, 1, 0) > 0 && (fuse.revents & POLLERR) != 0;
+}
+
 /* Whether the mount is where it was mounted. Somebody may have moved it, or unmounted it while
- * others were in it, and what lies there now is not ours to unmount. */
+ * others were in it, and what lies there now is not ours to unmount. Its number proves that it is
+ * ours for as long as the kernel has not hung up; after that, whoever mounted next may have got it,
+ * and what is left of ours is dead. */
 static bool is_in_tree(const struct fs_session *session)
 {
         dev_t device;
         return session->mounted && fs_mounts_at(session->mountpoint, &device) == 0 &&
-               device == session->device;
+               device == session->device &&
+               (!has_hung_up(session) || fs_mountpoint_is_dead(session->mountpoint));
 }
 
 static uint64_t times_asked(const struct fs_session *session)
@@ -313,12 +322,6 @@ int fs_session_serve(struct fs_session *session, const struct fs_options *option
         /* Aborting the connection through fusectl and unmounting are both ways to end. */
         return error < 0 && error != -ENODEV && error != -ECONNABORTED && error != -EINTR ? error
                                                                                           : 0;
-}
-
-static bool has_hung_up(const struct fs_session *session)
-{
-        struct pollfd fuse = {.fd = session->fuse != NULL ? fuse_session_fd(session->fuse) : -1};
-        return poll(&fuse, 1, 0) > 0 && (fuse.revents & POLLERR) != 0;
 }
 
 void fs_session_free(struct fs_session *session)

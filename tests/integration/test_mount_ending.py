@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a mount comes to its end: asked to, unused, or killed; and what is left of it."""
 
+import ctypes
 import errno
 import os
 import signal
@@ -115,6 +116,31 @@ def test_auto_unmount_leaves_alone_what_is_not_its_own(t):
     mount.kill()
     t.wait_until(lambda: not harness.processes_of(image), "its end")
     t.equal([path.name for path in mount.path.iterdir()], ["other"])
+
+
+def one_after_the_other(t, options, end):
+    """A mount that is stopped, unmounted, and replaced before END lets it go on. Whether both had the
+    same number, which is up to the kernel: the lowest that is free."""
+    image = t.squashfs({"a": b"served"}, f"{len(t.mounts)}.sqfs")
+    last = t.mount(image, options=options)
+    number = last.path.stat().st_dev
+    os.kill(last.pid, signal.SIGSTOP)
+    # umount(8) would ask the mount about itself first.
+    t.equal(ctypes.CDLL(None).umount2(os.fsencode(last.path), 0), 0, "unmounting")
+    following = t.mount(t.squashfs({"b": b"still"}, f"{len(t.mounts)}.sqfs"), mountpoint=last.path)
+    same = following.path.stat().st_dev == number
+    os.kill(last.pid, end)
+    t.wait_until(lambda: last.ended and not harness.processes_of(image), "its end")
+    t.equal((following.path / "b").read_bytes(), b"still", end.name)
+    following.stop()
+    return same
+
+
+def test_the_next_mount_in_its_place_is_left_alone(t):
+    harness.need_root()
+    for options, end in ([], signal.SIGCONT), (["auto_unmount"], signal.SIGKILL):
+        if not any(one_after_the_other(t, options, end) for _ in range(30)):
+            harness.skip("other mounts come and go all the time and take the number")
 
 
 def test_auto_unmount_ends_with_the_mount(t):
