@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The record beside an object:
  *
- *     {"version": 1, "program": "usr/bin/x", "target": "…", "policy": "…", "elf_size": N,
- *      "size": N, "compile_ns": N, "xxh3": "32 hexadecimal digits, high half first"}
+ *     {"version": 1, "program": "usr/bin/x", "target": "…", "policy": "…", "profile": "…",
+ * "elf_size": N, "size": N, "compile_ns": N, "xxh3": "32 hexadecimal digits, high half first"}
  *
- * Records without "policy" are of a version that had none. */
+ * Records without "policy" are of a version that had none; "profile" is there where the program was
+ * compiled with one. */
 #include "cache_internal.h"
 
 #include "fmt_cleanup.h"
@@ -21,6 +22,7 @@ void cache_meta_done(struct cache_meta *meta)
         free(meta->program);
         free(meta->target);
         free(meta->policy);
+        free(meta->profile);
         *meta = (struct cache_meta){0};
 }
 
@@ -33,10 +35,11 @@ static int copy_string(const char *from, char **ret)
 int cache_meta_copy(const struct cache_meta *meta, struct cache_meta *ret)
 {
         *ret = *meta;
-        ret->program = ret->target = ret->policy = NULL;
+        ret->program = ret->target = ret->policy = ret->profile = NULL;
         if (copy_string(meta->program, &ret->program) == 0 &&
                 copy_string(meta->target, &ret->target) == 0 &&
-                copy_string(meta->policy, &ret->policy) == 0)
+                copy_string(meta->policy, &ret->policy) == 0 &&
+                copy_string(meta->profile, &ret->profile) == 0)
                 return 0;
         cache_meta_done(ret);
         return -ENOMEM;
@@ -62,14 +65,14 @@ static int decode(const char *text, size_t size, struct cache_meta *ret)
         _cleanup_(json_decref_pointer) json_t *json =
                 json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
         json_int_t elf_size, whole_size, compile_ns;
-        const char *program, *target, *policy = NULL, *xxh3;
+        const char *program, *target, *policy = NULL, *profile = NULL, *xxh3;
         struct cache_meta meta = {0};
         int version;
 
-        if (!json || json_unpack(json, "{s:i, s:s, s:s, s?s, s:I, s:I, s:I, s:s !}", "version",
+        if (!json || json_unpack(json, "{s:i, s:s, s:s, s?s, s?s, s:I, s:I, s:I, s:s !}", "version",
                              &version, "program", &program, "target", &target, "policy", &policy,
-                             "elf_size", &elf_size, "size", &whole_size, "compile_ns", &compile_ns,
-                             "xxh3", &xxh3) < 0)
+                             "profile", &profile, "elf_size", &elf_size, "size", &whole_size,
+                             "compile_ns", &compile_ns, "xxh3", &xxh3) < 0)
                 return -EBADMSG;
         if (version != 1 || elf_size < 0 || whole_size < elf_size || compile_ns < 0 ||
                 decode_xxh3(xxh3, meta.xxh3) < 0)
@@ -80,6 +83,7 @@ static int decode(const char *text, size_t size, struct cache_meta *ret)
         meta.program = (char *)program;
         meta.target = (char *)target;
         meta.policy = (char *)policy;
+        meta.profile = (char *)profile;
         return cache_meta_copy(&meta, ret);
 }
 
@@ -112,10 +116,11 @@ static char *encode(const struct cache_meta *meta)
         char xxh3[XXH3_HEX_SIZE];
 
         snprintf(xxh3, sizeof(xxh3), "%016" PRIx64 "%016" PRIx64, meta->xxh3[1], meta->xxh3[0]);
-        json = json_pack("{s:i, s:s, s:s, s:s*, s:I, s:I, s:I, s:s}", "version", 1, "program",
+        json = json_pack("{s:i, s:s, s:s, s:s*, s:s*, s:I, s:I, s:I, s:s}", "version", 1, "program",
                 meta->program ? meta->program : "", "target", meta->target ? meta->target : "",
-                "policy", meta->policy, "elf_size", (json_int_t)meta->elf_size, "size",
-                (json_int_t)meta->size, "compile_ns", (json_int_t)meta->compile_ns, "xxh3", xxh3);
+                "policy", meta->policy, "profile", meta->profile, "elf_size",
+                (json_int_t)meta->elf_size, "size", (json_int_t)meta->size, "compile_ns",
+                (json_int_t)meta->compile_ns, "xxh3", xxh3);
         return json ? json_dumps(json, JSON_COMPACT) : NULL;
 }
 
@@ -130,7 +135,7 @@ int cache_meta_write(
         /* A path that is no UTF-8 cannot be JSON; it is only there for people. */
         if (!text) {
                 struct cache_meta nameless = *meta;
-                nameless.program = nameless.target = nameless.policy = NULL;
+                nameless.program = nameless.target = nameless.policy = nameless.profile = NULL;
                 text = encode(&nameless);
         }
         if (!text)

@@ -49,11 +49,12 @@ const char *cache_directory(const struct cache *cache);
 
 /* What is known of an object. Strings owned by the struct; free with cache_meta_done. */
 struct cache_meta {
-        char *program;       /* a path it was first compiled for: for people, not for trust */
-        char *target;        /* host description it was compiled for */
-        char *policy;        /* and how (jit_policy.h), or NULL: not known */
-        uint64_t elf_size;   /* bytes without padding */
-        uint64_t size;       /* promised size, bytes */
+        char *profile;     /* how well its profile fit, for people; NULL: it was compiled without */
+        char *program;     /* a path it was first compiled for: for people, not for trust */
+        char *target;      /* host description it was compiled for */
+        char *policy;      /* and how (jit_policy.h), or NULL: not known */
+        uint64_t elf_size; /* bytes without padding */
+        uint64_t size;     /* promised size, bytes */
         uint64_t compile_ns; /* what it cost */
         uint64_t xxh3[2];    /* XXH3-128 of the first elf_size bytes: low, high */
 };

@@ -4,6 +4,7 @@
 #include "fmt_cleanup.h"
 #include "fmt_confine.h"
 #include "jit_bitcode_normal.h"
+#include "jit_bitcode_profile.h"
 #include "jit_bitcode_protocol.h"
 
 #include <getopt.h>
@@ -23,6 +24,8 @@ struct job {
         bool retarget;
         bool full_lto;
         bool keep_debug;
+        bool count;          /* how often code runs */
+        const char *profile; /* path, or NULL */
         const char *tune;
         const char *features;
 };
@@ -33,25 +36,52 @@ static void give_up(const char *reason)
         _exit(JIT_BITCODE_FATAL_STATUS);
 }
 
-static int rewrite(const struct job *job, const struct jit_bitcode_question *question,
-        LLVMModuleRef module, struct jit_bitcode_facts *ret_facts, char **ret_reason)
+/* What was found out about a module besides its new form. */
+struct findings {
+        struct jit_bitcode_facts facts;
+        struct jit_bitcode_profiled profiled;
+};
+
+/* Counters and what was counted belong to the module as the image has it, before anything that
+ * depends on the target. */
+static int retarget(const struct job *job, const struct jit_bitcode_question *question,
+        struct jit_bitcode_module *module, struct findings *ret, char **ret_reason)
 {
         bool captured_only = question->flags & JIT_BITCODE_CAPTURED_ONLY;
+        int r = 0;
 
-        if (job->retarget)
-                return jit_bitcode_to_host(module, job->tune, captured_only ? NULL : job->features);
-        return jit_bitcode_to_normal_form(module, job->keep_debug, ret_facts, ret_reason);
+        if (job->count)
+                r = jit_bitcode_count(module, ret_reason);
+        else if (job->profile)
+                r = jit_bitcode_use_profile(module, &ret->profiled, ret_reason);
+        return r < 0 ? r
+                     : jit_bitcode_to_host(
+                               module->module, job->tune, captured_only ? NULL : job->features);
 }
 
-static int reply_with(const struct jit_bitcode_facts *facts, int error, const char *reason,
+static int rewrite(const struct job *job, const struct jit_bitcode_question *question,
+        struct jit_bitcode_module *module, struct findings *ret, char **ret_reason)
+{
+        if (job->retarget)
+                return retarget(job, question, module, ret, ret_reason);
+        return jit_bitcode_to_normal_form(module->module, job->keep_debug, &ret->facts, ret_reason);
+}
+
+static int reply_with(const struct findings *findings, int error, const char *reason,
         const void *data, size_t size)
 {
+        const struct jit_bitcode_facts *facts = &findings->facts;
+        const struct jit_bitcode_profiled *profiled = &findings->profiled;
         const char *required = facts->required ? facts->required : "";
         const char *extras = facts->extras ? facts->extras : "";
         struct jit_bitcode_answer answer = {.error = error,
                 .flags = (facts->has_extras ? JIT_BITCODE_HAS_EXTRAS : 0U) |
                          (facts->captured_only ? JIT_BITCODE_IS_CAPTURED_ONLY : 0U) |
-                         (facts->not_optimised ? JIT_BITCODE_NOT_OPTIMISED : 0U),
+                         (facts->not_optimised ? JIT_BITCODE_NOT_OPTIMISED : 0U) |
+                         (profiled->unreadable ? JIT_BITCODE_PROFILE_UNREADABLE : 0U),
+                .functions = profiled->functions,
+                .profiled = profiled->profiled,
+                .changed = profiled->changed,
                 .data = data,
                 .size = size,
                 .reason = reason,
@@ -67,7 +97,7 @@ static int reply_with(const struct jit_bitcode_facts *facts, int error, const ch
 /* 0 when the answer is written, even if it says that the module cannot be used. */
 static int answer(const struct job *job, const struct jit_bitcode_question *question)
 {
-        struct jit_bitcode_facts facts = {0};
+        struct findings findings = {0};
         struct jit_bitcode_module module;
         _cleanup_free_ char *reason = NULL;
         const void *data = NULL;
@@ -75,7 +105,7 @@ static int answer(const struct job *job, const struct jit_bitcode_question *ques
         int r = jit_bitcode_module_read(question->data, question->size, &module, &reason);
 
         if (r == 0)
-                r = rewrite(job, question, module.module, &facts, &reason);
+                r = rewrite(job, question, &module, &findings, &reason);
         if (r == 0 && job->full_lto)
                 r = jit_bitcode_module_write_plain(&module, &data, &size, &reason);
         else if (r == 0)
@@ -83,11 +113,11 @@ static int answer(const struct job *job, const struct jit_bitcode_question *ques
         if (r < 0 && r != -EBADMSG) /* not the module's fault */
                 give_up(strerror(-r));
         if (r < 0)
-                r = reply_with(&(struct jit_bitcode_facts){0}, r,
-                        reason ? reason : "it cannot be used", NULL, 0);
+                r = reply_with(
+                        &(struct findings){0}, r, reason ? reason : "it cannot be used", NULL, 0);
         else
-                r = reply_with(&facts, 0, "", data, size);
-        jit_bitcode_facts_done(&facts);
+                r = reply_with(&findings, 0, "", data, size);
+        jit_bitcode_facts_done(&findings.facts);
         jit_bitcode_module_done(&module);
         return r;
 }
@@ -117,7 +147,7 @@ static int usage(void)
 {
         fprintf(stderr, "usage: xaas-bitcode normalise [--keep-debug] <IN >OUT\n"
                         "       xaas-bitcode retarget --tune=MODEL --features=LIST [--full-lto] "
-                        "<IN >OUT\n"
+                        "[--count | --profile=FILE] <IN >OUT\n"
                         "       xaas-bitcode host\n"
                         "xaasfs starts this program itself; see jit/jit_bitcode_protocol.h\n");
         return JIT_BITCODE_USAGE_STATUS;
@@ -127,7 +157,8 @@ static bool parse(int argc, char **argv, struct job *ret)
 {
         static const struct option options[] = {{"keep-debug", no_argument, NULL, 'd'},
                 {"tune", required_argument, NULL, 't'}, {"features", required_argument, NULL, 'f'},
-                {"full-lto", no_argument, NULL, 'l'}, {0}};
+                {"full-lto", no_argument, NULL, 'l'}, {"count", no_argument, NULL, 'c'},
+                {"profile", required_argument, NULL, 'p'}, {0}};
         int option;
 
         while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -139,6 +170,10 @@ static bool parse(int argc, char **argv, struct job *ret)
                         ret->features = optarg;
                 else if (option == 'l')
                         ret->full_lto = true;
+                else if (option == 'c')
+                        ret->count = true;
+                else if (option == 'p')
+                        ret->profile = optarg;
                 else
                         return false;
         }
@@ -147,7 +182,7 @@ static bool parse(int argc, char **argv, struct job *ret)
         ret->retarget = !strcmp(argv[optind], "retarget");
         if (!ret->retarget)
                 return !strcmp(argv[optind], "normalise") && !ret->tune && !ret->features &&
-                       !ret->full_lto;
+                       !ret->full_lto && !ret->count && !ret->profile;
         return ret->tune && ret->features && !ret->keep_debug;
 }
 
@@ -172,6 +207,11 @@ int main(int argc, char **argv)
                 return tell_host();
         if (!parse(argc, argv, &job))
                 return usage();
+        /* A box that may open something may open memfds, of which the profile is one; it still has
+         * no file to read. */
+        static const char *const no_files[] = {NULL};
+        if (job.profile)
+                box.readable = no_files;
         int r = fmt_confine(&box);
         if (r < 0) {
                 fprintf(stderr,
@@ -181,6 +221,8 @@ int main(int argc, char **argv)
                 _exit(JIT_BITCODE_BOX_STATUS);
         }
         LLVMInstallFatalErrorHandler(give_up);
+        if (job.profile)
+                jit_bitcode_profile_open(job.profile);
         /* For assembly outside of functions: symbols that it uses must not be renamed, and only an
          * assembler can tell which those are. */
         LLVMInitializeX86TargetInfo();

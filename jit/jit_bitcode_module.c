@@ -24,8 +24,10 @@ static int refuse(char **ret_reason, const char *text, const char *detail)
 static void remember(LLVMDiagnosticInfoRef diagnostic, void *context)
 {
         struct jit_bitcode_module *module = context;
+        const LLVMDiagnosticSeverity severity = LLVMGetDiagInfoSeverity(diagnostic);
 
-        if (LLVMGetDiagInfoSeverity(diagnostic) != LLVMDSError || module->complaint)
+        module->warnings += severity == LLVMDSWarning;
+        if (severity != LLVMDSError || module->complaint)
                 return;
         char *text = LLVMGetDiagInfoDescription(diagnostic);
         module->complaint = strdup(text);

@@ -11,6 +11,7 @@ struct jit_bitcode_module {
         LLVMContextRef context;
         LLVMModuleRef module;
         char *complaint; /* the first error that LLVM reported about it, or NULL */
+        unsigned warnings; /* and as many of these */
         LLVMMemoryBufferRef plain; /* of jit_bitcode_module_write_plain */
 };
 

@@ -26,7 +26,10 @@ struct answer_head {
         uint32_t reason_size;
         uint32_t required_size;
         uint32_t extras_size;
-        uint32_t zero;
+        uint32_t functions;
+        uint32_t profiled;
+        uint32_t changed;
+        uint64_t zero;
 };
 
 static size_t padding(uint64_t size)
@@ -75,7 +78,10 @@ int jit_bitcode_reply(int fd, const struct jit_bitcode_answer *answer)
                 .size = htole64(answer->size),
                 .reason_size = htole32((uint32_t)answer->reason_size),
                 .required_size = htole32((uint32_t)answer->required_size),
-                .extras_size = htole32((uint32_t)answer->extras_size)};
+                .extras_size = htole32((uint32_t)answer->extras_size),
+                .functions = htole32(answer->functions),
+                .profiled = htole32(answer->profiled),
+                .changed = htole32(answer->changed)};
         uint64_t body = (uint64_t)answer->size + answer->reason_size + answer->required_size +
                         answer->extras_size;
         struct iovec parts[] = {{&head, sizeof(head)}, {(void *)answer->data, answer->size},
@@ -144,6 +150,9 @@ int jit_bitcode_next_answer(
         ret->reason_size = le32toh(head.reason_size);
         ret->required_size = le32toh(head.required_size);
         ret->extras_size = le32toh(head.extras_size);
+        ret->functions = le32toh(head.functions);
+        ret->profiled = le32toh(head.profiled);
+        ret->changed = le32toh(head.changed);
         ret->data = take(&at, &left, ret->size);
         ret->reason = take(&at, &left, ret->reason_size);
         ret->required = take(&at, &left, ret->required_size);

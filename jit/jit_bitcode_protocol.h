@@ -2,7 +2,7 @@
 /* How to talk to xaas-bitcode, the only program that loads LLVM to look into bitcode.
  *
  *     xaas-bitcode normalise [--keep-debug]
- *     xaas-bitcode retarget --tune=MODEL --features=LIST [--full-lto]
+ *     xaas-bitcode retarget --tune=MODEL --features=LIST [--full-lto] [--count | --profile=FILE]
  *     xaas-bitcode host                          what LLVM calls this machine; reads nothing
  *
  * Descriptor 0 is a memfd (or file) with the input, from offset 0; 1 is a memfd that takes the
@@ -15,7 +15,8 @@
  *     question := "xaasbcIN" flags:u32 zero:u32 size:u64 module[size] padding
  *     output := answer*                         one for each question, in order
  *     answer := "xaasbOUT" error:u32 flags:u32 size:u64 reason_size:u32 required_size:u32
- *               extras_size:u32 zero:u32 module[size] reason required extras padding
+ *               extras_size:u32 functions:u32 profiled:u32 changed:u32 zero:u64 module[size]
+ *               reason required extras padding
  *
  * Integers are little-endian; each question and answer is padded with zeros to a multiple of 8
  * bytes; texts are UTF-8 without a NUL. error is 0 or 74 (EBADMSG): then `reason` is a sentence and
@@ -29,7 +30,11 @@
  * tune-cpu MODEL and target-features LIST followed by the function's own, so that nothing is left
  * to what ld.lld's -mcpu would imply; with JIT_BITCODE_CAPTURED_ONLY the LIST is left out. LIST is
  * complete, plus and minus, as in struct jit_target. With --full-lto the answer has no ThinLTO
- * summary, so that ld.lld makes one module of all of them. */
+ * summary, so that ld.lld makes one module of all of them. With --count it counts how often its
+ * code runs (jit_profile_runtime.c). With --profile the functions are told what such counts were:
+ * of `functions` with a body `profiled` were, and `changed` others were not because the counts are
+ * of another body; a file that is no profile changes nothing. FILE is something like
+ * /proc/self/fd/3: an ordinary path cannot be opened. */
 #ifndef JIT_BITCODE_PROTOCOL_H
 #define JIT_BITCODE_PROTOCOL_H
 
@@ -52,6 +57,7 @@ enum jit_bitcode_answer_flags {
         JIT_BITCODE_HAS_EXTRAS = 1,
         JIT_BITCODE_IS_CAPTURED_ONLY = 2,
         JIT_BITCODE_NOT_OPTIMISED = 4,
+        JIT_BITCODE_PROFILE_UNREADABLE = 8,
 };
 
 struct jit_bitcode_question {
@@ -71,6 +77,7 @@ struct jit_bitcode_answer {
         size_t required_size;
         const char *extras; /* union of what functions ask for themselves */
         size_t extras_size;
+        uint32_t functions, profiled, changed;
 };
 
 /* Appends to FD at its current position. 0 or a negative errno. */

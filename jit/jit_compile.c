@@ -29,6 +29,10 @@ struct jit_compile {
         struct jit_scratch *scratch;
         struct jit_worker *worker;
         struct jit_worker_order order; /* of the worker: lives as long */
+        void *profile;
+        size_t profile_size;
+        bool lacks_profile;             /* it was there when the program was loaded */
+        char stem[FMT_DIGEST_HEX_SIZE]; /* of files with counts */
         struct jit_worker_report report;
         char **seed_folders;
         struct fmt_digest *modules; /* of the variant */
@@ -92,6 +96,36 @@ static int list_seed_folders(struct jit_compile *compile)
         return r;
 }
 
+/* Without its profile it is compiled all the same, and only not kept under the name of what has it.
+ */
+static int load_profile(struct jit_compile *compile)
+{
+        const struct jit_program *program = compile->program;
+        if (!program->has_profile)
+                return 0;
+        int r = jit_profile_data(compile->session->cache, &program->profile.data, &compile->profile,
+                &compile->profile_size);
+        if (r < 0 && r != -ENOMEM) {
+                fmt_warning("the profile of %s cannot be read: %s; it is compiled without; import "
+                            "the profile again",
+                        program->path, strerror(-r));
+                compile->lacks_profile = true;
+                return 0;
+        }
+        return r;
+}
+
+static void order_profile(struct jit_compile *compile)
+{
+        compile->order.profile = compile->profile;
+        compile->order.profile_size = compile->profile_size;
+        if (!compile->program->counts)
+                return;
+        fmt_digest_to_hex(&compile->program->profile_name, compile->stem);
+        compile->order.counts_folder = compile->session->options.counting->folder;
+        compile->order.counts_stem = compile->stem;
+}
+
 static int start_worker(struct jit_compile *compile)
 {
         struct jit_session *session = compile->session;
@@ -105,6 +139,7 @@ static int start_worker(struct jit_compile *compile)
                 .deadline_s = session->options.deadline_s,
                 .policy = &compile->program->policy,
                 .threads = compile->threads};
+        order_profile(compile);
         compile->began_ns = jit_now_ns();
         return jit_worker_start(session->spawner, &compile->order, &compile->worker);
 }
@@ -145,6 +180,8 @@ static int run_worker(struct jit_compile *compile)
                 r = list_modules(compile);
         if (r == 0)
                 r = list_seed_folders(compile);
+        if (r == 0)
+                r = load_profile(compile);
         if (r == 0)
                 r = start_worker(compile);
         if (r == -ECHILD)
@@ -237,6 +274,23 @@ static uint64_t count_reused(const struct jit_compile *compile)
         return compile->n_modules - compile->report.compiled;
 }
 
+/* One line where the profile did not fit as it is. */
+static void tell_profile(const struct jit_compile *compile)
+{
+        const struct jit_worker_profiled *profile = &compile->report.profile;
+        const char *path = compile->program->path;
+        if (profile->unreadable > 0)
+                fmt_warning("the profile of %s is none that this LLVM can read; it was compiled "
+                            "without; make it again with `xaas profile`",
+                        path);
+        else if (profile->changed > 0 || (compile->profile && profile->profiled == 0))
+                fmt_warning("the profile of %s is of another version of it: of %" PRIu64
+                            " functions %" PRIu64 " have counts, %" PRIu64
+                            " are others than those that were counted; make it again with `xaas "
+                            "profile`",
+                        path, profile->functions, profile->profiled, profile->changed);
+}
+
 static void tell_success(const struct jit_compile *compile)
 {
         struct cache *cache = compile->session->cache;
@@ -250,6 +304,7 @@ static void tell_success(const struct jit_compile *compile)
                 fmt_warning("%s could be compiled at -O%u only; build it with -Og or report the "
                             "module that -v names",
                         compile->program->path, report->opt);
+        tell_profile(compile);
         fmt_info("compiled %s for %s: %zu modules (%" PRIu64 " reused), %" PRIu64
                  " bytes in %.3f s (ms: wait %.1f, start %.1f, read %.1f, retarget %.1f, "
                  "link %.1f, check %.1f, publish %.1f)",
@@ -337,12 +392,30 @@ static const struct fmt_digest *key_to_publish(const struct jit_compile *compile
         return &program->keys[index];
 }
 
+/* "812 of 820 functions, 3 changed"; NULL: it was compiled without a profile. */
+static char *summarise_profile(const struct jit_compile *compile)
+{
+        const struct jit_worker_profiled *profile = &compile->report.profile;
+        char *text;
+        int n;
+        if (!compile->profile)
+                return NULL;
+        if (profile->unreadable > 0)
+                n = asprintf(&text, "not readable");
+        else
+                n = asprintf(&text, "%" PRIu64 " of %" PRIu64 " functions, %" PRIu64 " changed",
+                        profile->profiled, profile->functions, profile->changed);
+        return n < 0 ? NULL : text;
+}
+
 static void publish(struct jit_compile *compile)
 {
         struct jit_session *session = compile->session;
+        _cleanup_free_ char *profile = summarise_profile(compile);
         struct cache_meta meta = {.program = compile->program->path,
                 .target = compile->program->target_text,
                 .policy = compile->program->policy_text,
+                .profile = profile,
                 .elf_size = compile->report.elf_size,
                 .size = compile->program->size,
                 .compile_ns = since(compile->report.check_ns, compile->began_ns)};
@@ -372,7 +445,8 @@ void jit_compile_end(struct jit_compile *compile)
 {
         jit_worker_free(compile->worker);
         if (compile->result.error == 0 && !compile->result.from_cache) {
-                publish(compile);
+                if (!compile->lacks_profile)
+                        publish(compile);
                 cache_lock_release(steal_pointer(&compile->lock));
                 keep_modules(compile);
         }
@@ -386,6 +460,7 @@ void jit_compile_end(struct jit_compile *compile)
         jit_worker_report_done(&compile->report);
         fmt_strings_free(compile->seed_folders);
         free(compile->modules);
+        free(compile->profile);
         free(compile->reason);
         free(compile);
 }

@@ -65,6 +65,8 @@ static int add_ingredients(
                 r = add_text(state, "toolchain", ingredients->toolchain);
         if (r == 0)
                 r = add_text(state, "policy", ingredients->policy);
+        if (r == 0 && ingredients->profile)
+                r = add_text(state, "profile", ingredients->profile);
         return r;
 }
 

@@ -10,6 +10,8 @@
  *       target     jit_target_describe
  *       toolchain  identity of linker, LLVM and worker (jit_toolchain.h)
  *       policy     opt level and whatever else a person may choose, as text
+ *       profile    only with one: "use " and the digest of the profile, or "count " and the folder
+ *                  that counts go to
  *
  * Integers are little-endian. Only what is read and verified goes in; nothing that an image
  * merely claims does. All functions are thread-safe. */
@@ -24,6 +26,7 @@ struct jit_key_ingredients {
         const char *target;    /* jit_target_describe */
         const char *toolchain; /* struct jit_toolchain.identity */
         const char *policy;    /* "opt=3" */
+        const char *profile;   /* NULL: without */
 };
 
 int jit_key_compute(const struct jit_key_ingredients *ingredients, struct fmt_digest *ret);

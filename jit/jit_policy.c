@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* In the order in which a text has them. */
-static const char *const names[] = {"opt", "fp", "lto", "width", "tune", "target"};
+static const char *const names[] = {"opt", "fp", "lto", "width", "tune", "target", "profile"};
 #define N_NAMES (sizeof names / sizeof *names)
 
 /* Index of VALUE among WORDS, or -1. */
@@ -61,8 +61,11 @@ static bool set(struct jit_policy *policy, size_t n, const char *value)
                 return word > 0;
         case 4:
                 return copy_name(value, policy->tune);
-        default:
+        case 5:
                 return copy_name(value, policy->target);
+        default:
+                policy->no_profile = true;
+                return !strcmp(value, "off");
         }
 }
 
@@ -106,17 +109,18 @@ int jit_policy_format(const struct jit_policy *policy, char **ret_text)
         char width[24] = "";
         if (policy->width != 0)
                 snprintf(width, sizeof width, ",width=%u", policy->width);
-        int n = asprintf(ret_text, "opt=%u%s%s%s%s%s%s%s%s%s", policy->opt, fp ? ",fp=" : "",
+        int n = asprintf(ret_text, "opt=%u%s%s%s%s%s%s%s%s%s%s", policy->opt, fp ? ",fp=" : "",
                 fp ? fp : "", lto ? ",lto=" : "", lto ? lto : "", width,
                 policy->tune[0] ? ",tune=" : "", policy->tune, policy->target[0] ? ",target=" : "",
-                policy->target);
+                policy->target, policy->no_profile ? ",profile=off" : "");
         return n < 0 ? -ENOMEM : 0;
 }
 
 bool jit_policy_equal(const struct jit_policy *a, const struct jit_policy *b)
 {
         return a->opt == b->opt && a->fp == b->fp && a->lto == b->lto && a->width == b->width &&
-               !strcmp(a->tune, b->tune) && !strcmp(a->target, b->target);
+               !strcmp(a->tune, b->tune) && !strcmp(a->target, b->target) &&
+               a->no_profile == b->no_profile;
 }
 
 static int refuse_value(char **ret_reason, const char *name, const char *value, const char *values)

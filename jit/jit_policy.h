@@ -14,6 +14,7 @@
  *                         tuning model prefers
  *       ",tune=" NAME     LLVM's name of the CPU to schedule for; else the target's
  *       ",target=" NAME   compiled for NAME (jit_target_detect) instead of the mount's target
+ *       ",profile=off"    without the profile that there is of it (jit_profile.h)
  *
  * The text is canonical: equal policies have equal texts; it is part of the key of what is compiled
  * (jit_key.h) and the form in which choices are stored. */
@@ -34,6 +35,7 @@ struct jit_policy {
         unsigned width;                    /* bits; 0: the model's own */
         char tune[JIT_POLICY_NAME_SIZE];   /* "": the target's */
         char target[JIT_POLICY_NAME_SIZE]; /* "": the mount's */
+        bool no_profile;
 };
 
 /* What everything is compiled with unless somebody chose or measured. */
@@ -49,6 +51,7 @@ bool jit_policy_equal(const struct jit_policy *a, const struct jit_policy *b);
 /* What a person asked for on a command line; all of it may be missing. */
 struct jit_wish {
         bool has_policy, has_fp, has_lto;
+        bool no_profile;          /* whatever is known of how programs run */
         struct jit_policy policy; /* instead of whatever was chosen for a program */
         enum jit_fp fp;           /* instead of that policy's */
         enum jit_lto lto;

@@ -139,22 +139,70 @@ static int choose_policy(const struct jit_session *session, struct jit_program *
         return r < 0 ? r : jit_target_describe(program->target, &program->target_text);
 }
 
+/* ---- what is known of its runs ---- */
+
+/* The cache's; -ENOENT also where that cannot be read, which costs speed and nothing else. */
+static int read_profile(const struct jit_session *session, struct jit_program *program)
+{
+        int r = jit_profile_read(session->cache, &program->profile_name, &program->profile);
+        if (r < 0 && r != -ENOENT && r != -ENOMEM) {
+                fmt_warning("the profile of %s cannot be read: %s; it is compiled without; import "
+                            "the profile again",
+                        program->path, strerror(-r));
+                return -ENOENT;
+        }
+        return r;
+}
+
+static int choose_profile(const struct jit_session *session, struct jit_program *program)
+{
+        int r = jit_profile_name(program->variant, &program->profile_name);
+        if (r < 0)
+                return r;
+        program->counts = jit_counting_has(session->options.counting, program->path);
+        if (program->counts || program->policy.no_profile || session->options.wish.no_profile)
+                return 0;
+        r = read_profile(session, program);
+        program->has_profile = r == 0;
+        return r == -ENOENT ? 0 : r;
+}
+
+/* What of it goes into the key; NULL: nothing. */
+static int describe_profile(
+        const struct jit_session *session, const struct jit_program *program, char **ret)
+{
+        char hex[FMT_DIGEST_HEX_SIZE];
+        int n = 0;
+        *ret = NULL;
+        fmt_digest_to_hex(&program->profile.data, hex);
+        if (program->counts)
+                n = asprintf(ret, "count %s", session->options.counting->folder);
+        else if (program->has_profile)
+                n = asprintf(ret, "use %s", hex);
+        return n < 0 ? -ENOMEM : 0;
+}
+
 /* ---- its names ---- */
 
 static int compute_keys(const struct jit_session *session, struct jit_program *program)
 {
+        _cleanup_free_ char *profile = NULL;
         struct fmt_digest lower = {{1}};
         size_t half = 1 + session->n_scopes;
         program->n_keys = 2 * half;
         program->keys = calloc(program->n_keys, sizeof *program->keys);
         if (!program->keys)
                 return -ENOMEM;
+        int r = describe_profile(session, program, &profile);
+        if (r < 0)
+                return r;
         struct jit_key_ingredients ingredients = {.variant = program->variant,
                 .size = program->size,
                 .target = program->target_text,
                 .toolchain = session->toolchain->identity,
-                .policy = program->policy_text};
-        int r = jit_key_compute(&ingredients, &program->keys[0]);
+                .policy = program->policy_text,
+                .profile = profile};
+        r = jit_key_compute(&ingredients, &program->keys[0]);
         for (size_t i = 0; i < session->n_scopes && r == 0; i++)
                 r = jit_key_derive(
                         &program->keys[0], "scope", &session->scopes[i], &program->keys[1 + i]);
@@ -196,6 +244,8 @@ int jit_program_load(
         if (r == 0)
                 r = choose_policy(session, loaded);
         if (r == 0)
+                r = choose_profile(session, loaded);
+        if (r == 0)
                 r = compute_keys(session, loaded);
         if (r < 0)
                 return r;
@@ -219,6 +269,7 @@ void jit_program_free(struct jit_program *program)
         free(program->unsupported);
         jit_target_free(program->own_target);
         free(program->target_text);
+        jit_profile_done(&program->profile);
         free(program->policy_text);
         free(program->keys);
         free(program);
@@ -237,6 +288,21 @@ const struct jit_policy *jit_program_policy(const struct jit_program *program)
 void jit_program_choice_name(const struct jit_program *program, struct fmt_digest *ret)
 {
         *ret = program->choice_name;
+}
+
+const struct jit_profile *jit_program_profile(const struct jit_program *program)
+{
+        return program->has_profile ? &program->profile : NULL;
+}
+
+bool jit_program_counts(const struct jit_program *program)
+{
+        return program->counts;
+}
+
+void jit_program_profile_name(const struct jit_program *program, struct fmt_digest *ret)
+{
+        *ret = program->profile_name;
 }
 
 void jit_program_key(const struct jit_program *program, struct fmt_digest *ret)
@@ -281,5 +347,21 @@ int jit_program_lookup(struct jit_session *session, const struct jit_program *pr
         int r = cache_lookup(session->cache, &program->keys[known < 0 ? 0 : known], ret_fd, NULL);
         if (r < 0)
                 remember(program, -1);
+        return r;
+}
+
+int jit_session_profile_fit(
+        struct jit_session *session, const struct jit_program *program, char **ret)
+{
+        int r = -ENOENT;
+        for (size_t i = 0; i < program->n_keys && r == -ENOENT; i++) {
+                _cleanup_(cache_meta_done) struct cache_meta meta = {0};
+                _cleanup_close_ int fd = -1;
+                r = cache_peek(session->cache, &program->keys[i], &fd, &meta);
+                if (r == 0 && meta.profile == NULL)
+                        return -ENOENT;
+                if (r == 0)
+                        *ret = steal_pointer(&meta.profile);
+        }
         return r;
 }

@@ -199,6 +199,9 @@ int jit_recipe_command(const struct fmt_variant *variant, const struct jit_link_
         add_kind(&command, &variant->recipe);
         add_options(&command, &variant->recipe, paths);
         add_code_generation(&command, &variant->recipe, paths, tune, features, policy, threads);
+        /* Before all others: what it says of sections holds for what follows. */
+        if (paths->runtime)
+                add(&command, paths->runtime);
         add(&command, "--whole-archive");
         add(&command, paths->inputs);
         add(&command, "--no-whole-archive");

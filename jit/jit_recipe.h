@@ -62,6 +62,7 @@ struct jit_link_paths {
                                      is; or NULL */
         const char *const *stubs; /* as many as the variant has */
         const char *const *option_files; /* as many as the recipe has options; NULL where no file */
+        const char *runtime;             /* object that counts how often code runs, or NULL */
         const char *thinlto_cache;       /* folder, or NULL */
 };
 

@@ -20,8 +20,10 @@
 #include "fmt_bundle.h"
 #include "fmt_manifest.h"
 #include "fmt_record.h"
+#include "jit_counting.h"
 #include "jit_host.h"
 #include "jit_policy.h"
+#include "jit_profile.h"
 #include "jit_spawner.h"
 
 struct jit_session;
@@ -34,6 +36,8 @@ struct jit_options {
         const char *variant;      /* -o variant=, or NULL */
         struct jit_wish wish;     /* without one: as was chosen for each program (jit_choice.h),
                                      else JIT_POLICY_DEFAULT */
+        const struct jit_counting *counting; /* which programs count how often their code runs, or
+                                                NULL; borrowed as long as the session */
         const char *libexec;      /* folder of xaas-worker and xaas-bitcode; NULL: built in, or $XAASFS_LIBEXEC */
         const char *linker;       /* ld.lld; NULL: found at build time, or $XAASFS_LLD */
 };
@@ -56,6 +60,10 @@ const struct fmt_variant *jit_program_variant(const struct jit_program *program)
 const struct jit_policy *jit_program_policy(const struct jit_program *program);
 /* The name under which a policy is chosen for it (jit_choice.h). */
 void jit_program_choice_name(const struct jit_program *program, struct fmt_digest *ret);
+/* The profile it is compiled with, or NULL. */
+const struct jit_profile *jit_program_profile(const struct jit_program *program);
+/* The name of its profile, whether it has one or not (jit_profile.h). */
+void jit_program_profile_name(const struct jit_program *program, struct fmt_digest *ret);
 void jit_program_key(const struct jit_program *program, struct fmt_digest *ret);
 /* NULL if this host can run some variant, else why not: "needs avx512f". Then only the baseline can be served. */
 const char *jit_program_unsupported(const struct jit_program *program);
@@ -65,6 +73,13 @@ int jit_session_lookup(struct jit_session *session, const struct jit_program *pr
         int *ret_fd);
 /* The same without counting, for those who only want to know. */
 int jit_session_peek(struct jit_session *session, const struct jit_program *program, int *ret_fd);
+
+/* Of what the cache has of PROGRAM: how well the profile fit that it was compiled with, as text for
+ * people, which the caller frees. -ENOENT: it is not there, or was compiled without. */
+int jit_session_profile_fit(
+        struct jit_session *session, const struct jit_program *program, char **ret);
+/* Whether it counts how often its code runs (jit_counting.h). */
+bool jit_program_counts(const struct jit_program *program);
 
 /* How long each step took, nanoseconds of wall time. */
 struct jit_phases {

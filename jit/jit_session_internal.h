@@ -49,6 +49,10 @@ struct jit_program {
         const struct fmt_variant *variant;
         struct fmt_digest choice_name;
         struct jit_policy policy;
+        struct fmt_digest profile_name;
+        bool counts; /* how often its code runs, into the session's folder */
+        bool has_profile;
+        struct jit_profile profile;
         struct jit_target *own_target;   /* where the policy names one; else NULL */
         const struct jit_target *target; /* that, or the session's */
         char *target_text;               /* jit_target_describe of it */

@@ -219,6 +219,15 @@ static int find_programs(struct jit_toolchain *toolchain, const char *libexec, c
         return r;
 }
 
+int jit_toolchain_close_over(const char *program, char ***ret)
+{
+        _cleanup_free_ char *resolved = realpath(program, NULL);
+        if (!resolved)
+                return -errno;
+        int r = fmt_strings_append(ret, resolved);
+        return r < 0 ? r : close_over(ret);
+}
+
 int jit_toolchain_find(const char *libexec, const char *linker, struct jit_toolchain **ret)
 {
         _cleanup_toolchain_ struct jit_toolchain *toolchain = calloc(1, sizeof *toolchain);

@@ -21,6 +21,9 @@ struct jit_toolchain {
 
 /* LIBEXEC and LINKER as in struct jit_options. -ENOENT with a message for what is missing. */
 int jit_toolchain_find(const char *libexec, const char *linker, struct jit_toolchain **ret);
+/* PROGRAM, resolved, and all files that it needs to run, appended to *ret. -ENOENT with a message
+ * for what is missing. */
+int jit_toolchain_close_over(const char *program, char ***ret);
 void jit_toolchain_free(struct jit_toolchain *toolchain);
 
 #endif

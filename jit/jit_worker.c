@@ -159,8 +159,9 @@ static int feed_inputs(struct jit_worker *worker, const struct fmt_bundle *bundl
 }
 
 /* Names of the members of descriptor 3, in the order of feed_job. */
-static int name_members(const struct fmt_variant *variant, char ***names)
+static int name_members(const struct jit_worker_order *order, char ***names)
 {
+        const struct fmt_variant *variant = order->variant;
         char name[32];
         int r = fmt_strings_append(names, "job");
         if (r == 0)
@@ -175,6 +176,8 @@ static int name_members(const struct fmt_variant *variant, char ***names)
                 snprintf(name, sizeof name, "file-%zu", i);
                 r = fmt_strings_append(names, name);
         }
+        if (r == 0 && order->profile)
+                r = fmt_strings_append(names, "profile");
         return r;
 }
 
@@ -188,7 +191,9 @@ static int append_description(
                 .features = features,
                 .policy = *policy,
                 .size = order->size,
-                .threads = order->threads};
+                .threads = order->threads,
+                .counts_folder = (char *)order->counts_folder,
+                .counts_stem = (char *)order->counts_stem};
         _cleanup_free_ char *text = NULL, *json = NULL;
         size_t json_size;
         if (!features)
@@ -209,7 +214,7 @@ static int feed_job(
         const struct fmt_variant *variant = worker->order->variant;
         _cleanup_strings_ char **names = NULL;
         _cleanup_writer_ struct jit_archive_writer *writer = NULL;
-        int r = name_members(variant, &names);
+        int r = name_members(worker->order, &names);
         if (r == 0)
                 r = jit_archive_begin(worker->fds[JIT_WORKER_JOB], (const char *const *)names,
                         fmt_strings_count(names), &writer);
@@ -228,6 +233,8 @@ static int feed_job(
                 if (r < 0)
                         *ret_name = option->text;
         }
+        if (r == 0 && worker->order->profile)
+                r = jit_archive_append(writer, worker->order->profile, worker->order->profile_size);
         return r < 0 ? r : jit_archive_end(steal_pointer(&writer));
 }
 

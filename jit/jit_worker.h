@@ -12,6 +12,7 @@
  *          "record"    canonical JSON of a record that holds the chosen variant alone
  *          "stub-N"    the variant's Nth stub
  *          "file-N"    the file of the recipe's Nth option, where it takes one
+ *          "profile"   how often its code ran, if that is known (jit_profile.h)
  *
  * Members of 4 and 5 are called what fmt_input.name says, so that messages name the module. It is
  * started before its inputs are read, so that its start and the reading overlap.
@@ -40,6 +41,9 @@ struct jit_worker_order {
         unsigned deadline_s;
         const struct jit_policy *policy;
         unsigned threads;
+        const char *counts_folder, *counts_stem; /* as in jit_worker_job.h */
+        const void *profile;                     /* NULL: there is none */
+        size_t profile_size;
 };
 
 struct jit_worker;

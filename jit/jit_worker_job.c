@@ -13,17 +13,24 @@ int jit_worker_job_encode(const struct jit_worker_job *job, char **ret_text)
         if (r < 0)
                 return r;
         int n = asprintf(ret_text,
-                "triple %s\ntune %s\nfeatures %s\npolicy %s\nsize %" PRIu64 "\nthreads %u\n",
-                job->triple, job->tune, job->features, policy, job->size, job->threads);
+                "triple %s\ntune %s\nfeatures %s\npolicy %s\nsize %" PRIu64 "\nthreads %u\n"
+                "%s%s%s%s%s%s",
+                job->triple, job->tune, job->features, policy, job->size, job->threads,
+                job->counts_folder ? "counts-folder " : "",
+                job->counts_folder ? job->counts_folder : "", job->counts_folder ? "\n" : "",
+                job->counts_stem ? "counts-stem " : "", job->counts_stem ? job->counts_stem : "",
+                job->counts_stem ? "\n" : "");
         return n < 0 ? -ENOMEM : 0;
 }
 
 static int take_line(struct jit_worker_job *job, const char *key, const char *value)
 {
-        char **text = strcmp(key, "triple") == 0     ? &job->triple
-                      : strcmp(key, "tune") == 0     ? &job->tune
-                      : strcmp(key, "features") == 0 ? &job->features
-                                                     : NULL;
+        char **text = strcmp(key, "triple") == 0          ? &job->triple
+                      : strcmp(key, "tune") == 0          ? &job->tune
+                      : strcmp(key, "features") == 0      ? &job->features
+                      : strcmp(key, "counts-folder") == 0 ? &job->counts_folder
+                      : strcmp(key, "counts-stem") == 0   ? &job->counts_stem
+                                                          : NULL;
         if (text) {
                 free(*text);
                 *text = strdup(value);
@@ -58,8 +65,9 @@ int jit_worker_job_decode(const char *text, size_t size, struct jit_worker_job *
                 *value++ = '\0';
                 r = take_line(ret, line, value);
         }
-        if (r == 0 && (!ret->triple || !ret->tune || !ret->features || !ret->policy.opt ||
-                              !ret->size || !ret->threads))
+        if (r == 0 &&
+                (!ret->triple || !ret->tune || !ret->features || !ret->policy.opt || !ret->size ||
+                        !ret->threads || !ret->counts_folder != !ret->counts_stem))
                 r = -EBADMSG;
         if (r < 0)
                 jit_worker_job_done(ret);
@@ -71,5 +79,7 @@ void jit_worker_job_done(struct jit_worker_job *job)
         free(job->triple);
         free(job->tune);
         free(job->features);
+        free(job->counts_folder);
+        free(job->counts_stem);
         *job = (struct jit_worker_job){0};
 }

@@ -42,6 +42,9 @@ struct jit_worker_job {
         struct jit_policy policy;
         uint64_t size; /* promised, bytes */
         unsigned threads;
+        /* It counts how often its code runs; or NULL, both (jit_profile_runtime.c). */
+        char *counts_folder; /* where to */
+        char *counts_stem;   /* names of files begin with it */
 };
 
 /* The caller frees *ret_text. */

@@ -57,6 +57,7 @@ static int run_linker(const struct jit_worker_tools *tools, const struct jit_wor
                 .lazy_inputs = parts->lazy.fd >= 0 ? parts->lazy.path : NULL,
                 .stubs = stubs,
                 .option_files = files,
+                .runtime = parts->runtime.fd >= 0 ? parts->runtime.path : NULL,
                 .thinlto_cache = run->cache};
         struct jit_policy policy = parts->job.policy;
         policy.opt = run->opt;

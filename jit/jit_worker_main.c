@@ -139,12 +139,26 @@ static void name_culprit(
         free(why);
 }
 
+/* A profile may come from anywhere: what cannot be rewritten with it is rewritten without. */
+static int retarget(
+        const char *bitcode, struct jit_worker_parts *parts, struct jit_worker_report *report)
+{
+        int r = jit_worker_retarget(bitcode, parts, &report->profile, &report->reason);
+        if (r < 0 && parts->profile.fd >= 0) {
+                free(steal_pointer(&report->reason));
+                jit_worker_file_done(&parts->profile);
+                r = jit_worker_retarget(bitcode, parts, &report->profile, &report->reason);
+                report->profile.unreadable = report->modules;
+        }
+        report->retarget_ns = jit_now_ns();
+        return r;
+}
+
 static int work(char **argv, struct jit_worker_report *report)
 {
         struct jit_worker_tools tools = {
                 .linker = argv[JIT_WORKER_ARG_LINKER], .folder = argv[JIT_WORKER_ARG_FOLDER]};
-        _cleanup_(jit_worker_parts_done) struct jit_worker_parts parts = {
-                .inputs.fd = -1, .lazy.fd = -1};
+        _cleanup_(jit_worker_parts_done) struct jit_worker_parts parts = JIT_WORKER_NO_PARTS;
         int r = confine(argv);
         if (r < 0) {
                 if (asprintf(&report->reason,
@@ -159,8 +173,7 @@ static int work(char **argv, struct jit_worker_report *report)
                 return r;
         for (size_t i = 0; i < parts.variant->n_inputs; i++)
                 report->modules += parts.variant->inputs[i].kind == FMT_INPUT_MODULE;
-        r = jit_worker_retarget(argv[JIT_WORKER_ARG_BITCODE], &parts, &report->reason);
-        report->retarget_ns = jit_now_ns();
+        r = retarget(argv[JIT_WORKER_ARG_BITCODE], &parts, report);
         if (r < 0)
                 return r;
         bool linked = false;

@@ -3,6 +3,7 @@
 
 #include "fmt_cleanup.h"
 #include "jit_archive.h"
+#include "jit_worker_runtime.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -125,6 +126,14 @@ static int load_file(struct jit_worker_parts *parts, const struct jit_archive_me
         return r < 0 ? r : write_sparse(file->fd, member->data, member->size);
 }
 
+static int load_profile(struct jit_worker_parts *parts, const struct jit_archive_member *member)
+{
+        if (parts->profile.fd >= 0)
+                return -EBADMSG;
+        int r = jit_worker_file_new("profile", &parts->profile);
+        return r < 0 ? r : write_sparse(parts->profile.fd, member->data, member->size);
+}
+
 static int load_job(struct jit_worker_parts *parts)
 {
         _cleanup_view_ struct view job = {0};
@@ -138,6 +147,8 @@ static int load_job(struct jit_worker_parts *parts)
                         r = jit_worker_job_decode(member.data, member.size, &parts->job);
                 else if (is_called(&member, "record"))
                         r = load_record(parts, &member);
+                else if (is_called(&member, "profile"))
+                        r = load_profile(parts, &member);
                 else
                         r = load_file(parts, &member);
                 if (r < 0)
@@ -150,13 +161,15 @@ int jit_worker_parts_load(struct jit_worker_parts *ret)
 {
         struct stat lazy;
         eventfd_t complete;
-        *ret = (struct jit_worker_parts){.inputs.fd = -1, .lazy.fd = -1};
+        *ret = JIT_WORKER_NO_PARTS;
         if (eventfd_read(JIT_WORKER_GO, &complete) < 0 || fstat(JIT_WORKER_LAZY, &lazy) < 0)
                 return -errno;
         name_file(JIT_WORKER_INPUTS, &ret->inputs);
         if (lazy.st_size > 0)
                 name_file(JIT_WORKER_LAZY, &ret->lazy);
         int r = load_job(ret);
+        if (r == 0 && ret->job.counts_folder)
+                r = jit_worker_runtime(&ret->job, &ret->runtime);
         if (r < 0)
                 jit_worker_parts_done(ret);
         return r;
@@ -172,9 +185,11 @@ void jit_worker_parts_done(struct jit_worker_parts *parts)
         free(parts->files);
         jit_worker_file_done(&parts->inputs);
         jit_worker_file_done(&parts->lazy);
+        jit_worker_file_done(&parts->profile);
+        jit_worker_file_done(&parts->runtime);
         jit_worker_job_done(&parts->job);
         fmt_record_free(parts->record);
-        *parts = (struct jit_worker_parts){.inputs.fd = -1, .lazy.fd = -1};
+        *parts = JIT_WORKER_NO_PARTS;
 }
 
 /* ---- writing an archive again ---- */

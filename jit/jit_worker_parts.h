@@ -23,7 +23,13 @@ struct jit_worker_parts {
         struct jit_worker_file inputs, lazy; /* ar archives; lazy.fd is -1 if there are none */
         struct jit_worker_file *stubs;       /* one each */
         struct jit_worker_file *files;       /* one for each option; fd -1 where it takes none */
+        struct jit_worker_file profile;      /* how often its code ran; fd -1: not known */
+        struct jit_worker_file runtime;      /* linked in where it is to be counted; or fd -1 */
 };
+
+#define JIT_WORKER_NO_PARTS                                                                        \
+        ((struct jit_worker_parts){                                                                \
+                .inputs.fd = -1, .lazy.fd = -1, .profile.fd = -1, .runtime.fd = -1})
 
 /* Waits until the descriptors of jit_worker.h are complete and reads them. */
 int jit_worker_parts_load(struct jit_worker_parts *ret);

@@ -22,6 +22,10 @@ static const struct {
         {"link", offsetof(struct jit_worker_report, link_ns)},
         {"check", offsetof(struct jit_worker_report, check_ns)},
         {"swept", offsetof(struct jit_worker_report, swept)},
+        {"functions", offsetof(struct jit_worker_report, profile.functions)},
+        {"profiled", offsetof(struct jit_worker_report, profile.profiled)},
+        {"changed", offsetof(struct jit_worker_report, profile.changed)},
+        {"unreadable", offsetof(struct jit_worker_report, profile.unreadable)},
 };
 #define N_NUMBERS (sizeof numbers / sizeof numbers[0])
 

@@ -6,12 +6,19 @@
  *     elf N        bytes of the result         opt N       level it was compiled at in the end
  *     start N, retarget N, link N, check N     nanoseconds of CLOCK_MONOTONIC when the step ended
  *     swept N      bytes of code looked at for instructions beyond the target
+ *     functions N, profiled N, changed N, unreadable N     struct jit_worker_profiled
  *
  * The reader believes none of it further than its own checks go: unknown keys are passed over. */
 #ifndef JIT_WORKER_REPORT_H
 #define JIT_WORKER_REPORT_H
 
 #include <stdint.h>
+
+/* What became of a profile (jit_bitcode_protocol.h), summed up over all modules. */
+struct jit_worker_profiled {
+        uint64_t functions, profiled, changed;
+        uint64_t unreadable; /* modules for which it was no profile */
+};
 
 struct jit_worker_report {
         int error;    /* 0 or a negative errno */
@@ -21,6 +28,7 @@ struct jit_worker_report {
         unsigned opt;
         uint64_t start_ns, retarget_ns, link_ns, check_ns;
         uint64_t swept;
+        struct jit_worker_profiled profile; /* all 0 without one */
 };
 
 /* Writes REPORT to FD from its start. */

@@ -23,11 +23,17 @@ static void unmap(struct view *view)
                 munmap((void *)view->data, view->size);
 }
 
-static bool must_be_rewritten(const struct jit_policy *policy, const struct fmt_input *input)
+static bool must_be_rewritten(const struct jit_worker_parts *parts, const struct fmt_input *input)
 {
         return input && input->kind == FMT_INPUT_MODULE &&
                (input->module.has_extras || input->module.captured_only ||
-                       policy->lto == JIT_LTO_FULL);
+                       parts->job.policy.lto == JIT_LTO_FULL || parts->profile.fd >= 0 ||
+                       parts->runtime.fd >= 0);
+}
+
+static void free_strings(char ***list)
+{
+        fmt_strings_free(*list);
 }
 
 /* ---- batches ---- */
@@ -47,7 +53,8 @@ struct batch {
 
 struct batches {
         const struct fmt_variant *variant;
-        const struct jit_policy *policy;
+        const struct jit_worker_parts *parts;
+        struct jit_worker_profiled *profiled;
         struct batch *all;
         size_t n;
         size_t next; /* module to be asked about or answered */
@@ -58,7 +65,7 @@ static size_t choose_number(const struct jit_worker_parts *parts)
 {
         uint64_t size = 0;
         for (size_t i = 0; i < parts->variant->n_inputs; i++)
-                if (must_be_rewritten(&parts->job.policy, &parts->variant->inputs[i]))
+                if (must_be_rewritten(parts, &parts->variant->inputs[i]))
                         size += parts->variant->inputs[i].size;
         if (size == 0)
                 return 0;
@@ -117,7 +124,7 @@ static int ask(struct batches *batches, const struct jit_worker_file *archive, b
                 int more = jit_archive_next(view.data, view.size, &cursor, &member);
                 if (more <= 0)
                         return more < 0 ? more : -EBADMSG;
-                if (!must_be_rewritten(batches->policy, input))
+                if (!must_be_rewritten(batches->parts, input))
                         continue;
                 struct jit_bitcode_question question = {
                         .flags = input->module.captured_only ? JIT_BITCODE_CAPTURED_ONLY : 0,
@@ -144,7 +151,7 @@ static int replace_by_answer(
         struct batches *batches = context;
         struct jit_bitcode_answer answer;
         static const char none[] = "no answer";
-        if (!must_be_rewritten(batches->policy, input))
+        if (!must_be_rewritten(batches->parts, input))
                 return 0;
         struct batch *batch = next_batch(batches);
         int r = jit_bitcode_next_answer(
@@ -155,6 +162,10 @@ static int replace_by_answer(
                 return refuse(input, answer.reason, answer.reason_size, batches->ret_reason);
         if (r < 0)
                 return r;
+        batches->profiled->functions += answer.functions;
+        batches->profiled->profiled += answer.profiled;
+        batches->profiled->changed += answer.changed;
+        batches->profiled->unreadable += (answer.flags & JIT_BITCODE_PROFILE_UNREADABLE) != 0;
         *ret_data = malloc(answer.size + 1);
         if (!*ret_data)
                 return -ENOMEM;
@@ -195,7 +206,7 @@ static int blame(struct batches *batches, size_t index, char *why)
         for (int lazy = 0; lazy < 2; lazy++) {
                 for (size_t i = 0; i < batches->variant->n_inputs; i++) {
                         const struct fmt_input *input = &batches->variant->inputs[i];
-                        if (input->lazy != lazy || !must_be_rewritten(batches->policy, input) ||
+                        if (input->lazy != lazy || !must_be_rewritten(batches->parts, input) ||
                                 k++ != index + answered * batches->n)
                                 continue;
                         const char *text = why ? why : "no answer";
@@ -236,13 +247,40 @@ static int run_batches(struct batches *batches, const char *program, char *const
         return r;
 }
 
-int jit_worker_retarget(const char *program, struct jit_worker_parts *parts, char **ret_reason)
+/* What xaas-bitcode is told. The caller frees ARGV with fmt_strings_free. */
+static int write_arguments(const struct jit_worker_parts *parts, char ***argv)
+{
+        _cleanup_free_ char *tune = NULL, *features = NULL, *profile = NULL;
+        if (asprintf(&tune, "--tune=%s", parts->job.tune) < 0 ||
+                asprintf(&features, "--features=%s", parts->job.features) < 0 ||
+                asprintf(&profile, "--profile=%s", parts->profile.path) < 0)
+                return -ENOMEM;
+        int r = fmt_strings_append(argv, JIT_BITCODE_PROGRAM);
+        if (r == 0)
+                r = fmt_strings_append(argv, "retarget");
+        if (r == 0)
+                r = fmt_strings_append(argv, tune);
+        if (r == 0)
+                r = fmt_strings_append(argv, features);
+        if (r == 0 && parts->job.policy.lto == JIT_LTO_FULL)
+                r = fmt_strings_append(argv, "--full-lto");
+        if (r == 0 && parts->runtime.fd >= 0)
+                r = fmt_strings_append(argv, "--count");
+        else if (r == 0 && parts->profile.fd >= 0)
+                r = fmt_strings_append(argv, profile);
+        return r;
+}
+
+int jit_worker_retarget(const char *program, struct jit_worker_parts *parts,
+        struct jit_worker_profiled *ret_profiled, char **ret_reason)
 {
         _cleanup_(close_batches) struct batches batches = {.variant = parts->variant,
-                .policy = &parts->job.policy,
+                .parts = parts,
+                .profiled = ret_profiled,
                 .n = choose_number(parts),
                 .ret_reason = ret_reason};
-        _cleanup_free_ char *tune = NULL, *features = NULL;
+        _cleanup_(free_strings) char **argv = NULL;
+        *ret_profiled = (struct jit_worker_profiled){0};
         if (batches.n == 0)
                 return 0;
         int r = open_batches(&batches);
@@ -250,13 +288,9 @@ int jit_worker_retarget(const char *program, struct jit_worker_parts *parts, cha
                 r = ask(&batches, &parts->inputs, false);
         if (r == 0)
                 r = ask(&batches, &parts->lazy, true);
-        if (r < 0)
-                return r;
-        if (asprintf(&tune, "--tune=%s", parts->job.tune) < 0 ||
-                asprintf(&features, "--features=%s", parts->job.features) < 0)
-                return -ENOMEM;
-        char *argv[] = {(char *)JIT_BITCODE_PROGRAM, (char *)"retarget", tune, features,
-                parts->job.policy.lto == JIT_LTO_FULL ? (char *)"--full-lto" : NULL, NULL};
-        r = run_batches(&batches, program, argv);
+        if (r == 0)
+                r = write_arguments(parts, &argv);
+        if (r == 0)
+                r = run_batches(&batches, program, argv);
         return r < 0 ? r : take_answers(&batches, parts);
 }

@@ -10,7 +10,7 @@ import tempfile
 from .binaries import binary, need_command
 
 QUESTION = struct.Struct("<8sIIQ")
-ANSWER = struct.Struct("<8sIIQIIII")
+ANSWER = struct.Struct("<8sIIQIIIIIIQ")
 
 CAPTURED_ONLY = 1
 HAS_EXTRAS, IS_CAPTURED_ONLY, NOT_OPTIMISED = 1, 2, 4
@@ -24,6 +24,7 @@ class Answer:
         self.reason = reason.decode()
         self.required = {word for word in required.decode().split(",") if word}
         self.extras = {word for word in extras.decode().split(",") if word}
+        self.fit = (0, 0, 0)  # functions, those told what a profile knows, those that it knows otherwise
 
 
 def _questions(modules, flags):
@@ -34,14 +35,16 @@ def _questions(modules, flags):
 def _answers(output):
     at = 0
     while at < len(output):
-        _, error, flags, *sizes, _ = ANSWER.unpack_from(output, at)
+        _, error, flags, *sizes, functions, profiled, changed, _ = ANSWER.unpack_from(output, at)
         at += ANSWER.size
         parts = []
         for size in sizes:
             parts.append(output[at:at + size])
             at += size
         at += -at % 8
-        yield Answer(error, flags, *parts)
+        answer = Answer(error, flags, *parts)
+        answer.fit = (functions, profiled, changed)
+        yield answer
 
 
 def talk(arguments, modules, flags=0, timeout=120):

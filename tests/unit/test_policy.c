@@ -45,6 +45,8 @@ int main(void)
         check_round_trip("opt=3,lto=off,width=512");
         check_round_trip("opt=3,fp=strict,lto=full,width=128,tune=znver4,target=x86-64-v3");
 
+        check_round_trip("opt=3,width=256,profile=off");
+
         struct jit_policy a, b;
         REQUIRE(jit_policy_parse("opt=3,tune=znver4", &a, NULL) == 0);
         REQUIRE(jit_policy_parse("opt=3,tune=znver5", &b, NULL) == 0);
@@ -58,6 +60,7 @@ int main(void)
         check_refused("fp=strict", "fp");
         check_refused("opt=3,fp=default", "fp");
         check_refused("opt=3,lto=thin", "lto");
+        check_refused("opt=3,profile=on", "profile");
         check_refused("opt=3,width=0", "width");
         check_refused("opt=3,width=64", "width");
         check_refused("opt=3,lto=full,fp=strict", "fp");

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jit_worker_runtime.h"
+
+#include "fmt_cleanup.h"
+
+#include <limits.h>
+#include <string.h>
+
+static const unsigned char object[] = {
+#include "jit_profile_runtime.inc"
+};
+
+/* As in jit_profile_runtime.c. */
+struct place {
+        char mark[16];
+        char folder[PATH_MAX];
+        char stem[80];
+};
+static const char mark[] = "xaas-prof-place";
+
+static int write_all(int fd, const char *data, size_t size)
+{
+        for (size_t done = 0; done < size;) {
+                ssize_t n = pwrite(fd, data + done, size - done, (off_t)done);
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                done += n > 0 ? (size_t)n : 0;
+        }
+        return 0;
+}
+
+int jit_worker_runtime(const struct jit_worker_job *job, struct jit_worker_file *ret)
+{
+        _cleanup_free_ char *copy = malloc(sizeof object);
+        if (!copy)
+                return -ENOMEM;
+        memcpy(copy, object, sizeof object);
+        char *at = memmem(copy, sizeof object, mark, sizeof mark);
+        struct place place = {.mark = ""};
+        if (!at || (size_t)(copy + sizeof object - at) < sizeof place ||
+                strlen(job->counts_folder) >= sizeof place.folder ||
+                strlen(job->counts_stem) >= sizeof place.stem)
+                return -EINVAL;
+        memcpy(place.mark, mark, sizeof mark);
+        memcpy(place.folder, job->counts_folder, strlen(job->counts_folder));
+        memcpy(place.stem, job->counts_stem, strlen(job->counts_stem));
+        memcpy(at, &place, sizeof place);
+        int r = jit_worker_file_new("runtime.o", ret);
+        return r < 0 ? r : write_all(ret->fd, copy, sizeof object);
+}
