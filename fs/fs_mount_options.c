@@ -4,7 +4,9 @@
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 #include "fmt_suggest.h"
+#include "jit_counting.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
@@ -15,6 +17,7 @@ enum kind {
         FLAG,          /* sets a bool */
         NO_FLAG,       /* clears a bool */
         TEXT,          /* char * */
+        PROFILE,       /* a folder that is there, or "off" */
         SIZE,          /* uint64_t, bytes, with suffix K, M, G or T */
         COUNT,         /* uint32_t, at least 1 */
         SECONDS,       /* uint64_t, nanoseconds */
@@ -44,6 +47,7 @@ static const struct option {
         {"fp", WISH, offsetof(struct fs_options, wish), NULL},
         {"lto", WISH, offsetof(struct fs_options, wish), NULL},
         {"policy", WISH, offsetof(struct fs_options, wish), NULL},
+        {"profile", PROFILE, 0, NULL},
         {"cache", TEXT, offsetof(struct fs_options, cache), NULL},
         {"cache_limit", SIZE, offsetof(struct fs_options, cache_limit), NULL},
         {"cache_size", SIZE, offsetof(struct fs_options, block_cache), NULL},
@@ -141,6 +145,7 @@ bool fs_mount_option_wants_value(const char *name)
                 return false;
         switch (option->kind) {
         case TEXT:
+        case PROFILE:
         case SIZE:
         case COUNT:
         case SECONDS:
@@ -269,6 +274,25 @@ static int keep_text(const char *text, char **ret)
         return *ret == NULL ? -ENOMEM : 0;
 }
 
+/* Programs have the folder built in: in full, links followed. */
+static int parse_profile(const char *text, struct fs_options *options)
+{
+        _cleanup_free_ char *reason = NULL;
+        options->wish.no_profile = !strcmp(text, "off");
+        if (options->wish.no_profile)
+                return keep_text(text, &options->profile);
+        _cleanup_free_ char *folder = realpath(text, NULL);
+        if (folder == NULL) {
+                fmt_error("option profile=%s: %s; make that folder first", text, strerror(errno));
+                return -EINVAL;
+        }
+        int error = jit_counting_check_folder(folder, &reason);
+        if (error == -EINVAL)
+                fmt_error("option profile=%s: %s; choose another folder", text,
+                        reason != NULL ? reason : "out of memory");
+        return error < 0 ? error : keep_text(folder, &options->profile);
+}
+
 static int append_fuse(struct fs_options *options, const char *text)
 {
         char *joined;
@@ -293,6 +317,8 @@ static int set(struct fs_options *options, const struct option *option, const ch
                 return 0;
         case TEXT:
                 return keep_text(value, field);
+        case PROFILE:
+                return parse_profile(value, options);
         case SIZE:
                 return parse_size(option->name, value, field);
         case COUNT:

@@ -40,6 +40,8 @@ const char fs_usage[] =
         "  -o lto=full, -o lto=off\n"
         "                        optimise all modules as one, or each by itself (default: thin)\n"
         "  -o policy=POLICY      compile like this whatever `xaas tune` found to be best\n"
+        "  -o profile=DIR        serve programs that count how often their code runs, into DIR\n"
+        "  -o profile=off        compile without profiles\n"
         "  -o cache=DIR          folder of compiled programs and indexes (default:\n"
         "                        ~/.cache/xaasfs)\n"
         "  -o cache_limit=SIZE   most that folder may hold (default: 10G)\n"
@@ -229,6 +231,7 @@ void fs_options_done(struct fs_options *options)
         free(options->variant);
         free(options->fsname);
         free(options->subdir);
+        free(options->profile);
         free(options->fuse);
         *options = (struct fs_options){0};
 }

@@ -32,6 +32,7 @@ struct fs_options {
         char *target;         /* what is compiled for; NULL: this host */
         char *variant;        /* NULL: the best one */
         struct jit_wish wish; /* how programs are compiled */
+        char *profile;        /* folder that programs count into, or "off"; NULL: as was started */
         char *fsname;         /* shown as the mount's source; NULL: the image */
         char *fuse;           /* options for libfuse and the kernel, comma-separated */
         bool allow_root;

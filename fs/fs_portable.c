@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs_portable.h"
 
+#include "fs_counting.h"
 #include "fs_libraries.h"
 #include "fs_root.h"
 #include "fs_watch.h"
@@ -19,6 +20,7 @@ struct fs_portable {
         struct fmt_bundle *bundle;
         struct fmt_manifest *manifest;
         struct jit_target *target;
+        struct jit_counting counting;
         struct fs_program **programs; /* sorted by inode */
         size_t n_programs;
 };
@@ -156,7 +158,11 @@ static int open_parts(struct fs_portable *portable, struct fs *fs, const struct 
         error = jit_target_detect(options->target, false, &portable->target);
         if (error == 0 && !jit_target_takes_images(portable->target))
                 error = -ENOTSUP;
-        return error < 0 ? error : need_cache(fs, options);
+        if (error == 0)
+                error = need_cache(fs, options);
+        return error < 0 ? error
+                         : fs_counting_begin(options, fs->cache, portable->bundle,
+                                   portable->manifest, &portable->counting);
 }
 
 int fs_portable_open(struct fs *fs, const struct fs_options *options)
@@ -204,8 +210,9 @@ static uint64_t sweep(void *context, uint64_t now)
 int fs_portable_start(
         struct fs_portable *portable, const struct fs_options *options, struct jit_spawner *spawner)
 {
-        const struct jit_options session_options = {
-                .variant = options->variant, .wish = options->wish};
+        const struct jit_options session_options = {.variant = options->variant,
+                .wish = options->wish,
+                .counting = &portable->counting};
         int error = jit_session_new(&session_options, spawner, portable->shared.cache,
                 portable->target, portable->bundle, portable->manifest, &portable->shared.session);
         if (error < 0)
@@ -255,6 +262,7 @@ void fs_portable_free(struct fs_portable *portable)
                 fs_program_free(portable->programs[i]);
         free(portable->programs);
         jit_target_free(portable->target);
+        jit_counting_done(&portable->counting);
         fmt_manifest_free(portable->manifest);
         fmt_bundle_free(portable->bundle);
         free(portable);

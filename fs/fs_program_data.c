@@ -111,6 +111,19 @@ void fs_program_seek(struct fs_program *program, fuse_req_t req, off_t offset, i
                 fuse_reply_lseek(req, (off_t)found);
 }
 
+/* With the lock held. Behind the key: what it has to do with profiles. */
+static int describe_native(struct fs_program *program, const char *hex, char **ret)
+{
+        const char *target = program->shared->target;
+        _cleanup_free_ char *fit = NULL;
+        if (jit_program_counts(program->loaded))
+                return asprintf(ret, "native %s %s, counting", target, hex);
+        if (jit_program_profile(program->loaded) == NULL ||
+                jit_session_profile_fit(program->shared->session, program->loaded, &fit) < 0)
+                return asprintf(ret, "native %s %s", target, hex);
+        return asprintf(ret, "native %s %s, profile: %s", target, hex, fit);
+}
+
 /* With the lock held. */
 static int describe(struct fs_program *program, char **ret)
 {
@@ -127,7 +140,7 @@ static int describe(struct fs_program *program, char **ret)
         jit_program_key(program->loaded, &key);
         fmt_digest_to_hex(&key, hex);
         if (program->tier == FS_TIER_NATIVE || fs_tier_is_cached(program))
-                return asprintf(ret, "native %s %s", program->shared->target, hex);
+                return describe_native(program, hex, ret);
         _cleanup_free_ char *reason = NULL;
         enum jit_state state =
                 jit_session_state(program->shared->session, program->loaded, &reason);

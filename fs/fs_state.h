@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Extended attributes: the image's own, and what the mount tells about a portable object.
  *
- *     user.xaasfs.state    portable | compiling | native TARGET KEY | baseline REASON |
- *                          failed REASON
+ *     user.xaasfs.state    portable | compiling | native TARGET KEY[, profile: FIT | , counting] |
+ *                          baseline REASON | failed REASON
  *     user.xaasfs.key      the content address of its native ELF on this host
  *     user.xaasfs.policy   how it is compiled (jit_policy.h)
  *     user.xaasfs.opens    how often it was opened since the mount began
