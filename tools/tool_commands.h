@@ -10,6 +10,7 @@ int tool_pack(int argc, char **argv);
 int tool_inspect(int argc, char **argv);
 int tool_prewarm(int argc, char **argv);
 int tool_tune(int argc, char **argv);
+int tool_profile(int argc, char **argv);
 int tool_cache(int argc, char **argv);
 int tool_host(int argc, char **argv);
 int tool_status(int argc, char **argv);

@@ -19,6 +19,7 @@ static const struct {
         {"cache", tool_cache, "show, check, shrink or empty the cache of compiled programs"},
         {"prewarm", tool_prewarm, "compile the programs of an image ahead of time"},
         {"tune", tool_tune, "find out how a program is best compiled for this machine"},
+        {"profile", tool_profile, "have programs count how often their code runs, and use it"},
         {"status", tool_status, "show what a mount was asked, how fast it was, and what it holds"},
         {"host", tool_host, "show what programs are compiled for on this machine"},
         {NULL, NULL, NULL},
