@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same tree in several file systems, and what the daemon of each of them uses."""
 
-import ctypes
 import json
 import os
 import pathlib
@@ -9,7 +8,6 @@ import subprocess
 
 import harness
 
-CLONE_NEWNS = 0x00020000
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -146,11 +144,10 @@ class Usage:
 
 
 def mount_in_private():
-    """Mounts from here on are seen by this process and its children only, and end with them."""
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
-        raise harness.TestFailure(f"no mount namespace of its own: {os.strerror(ctypes.get_errno())}; "
-                                  "run as root, in containers with --cap-add SYS_ADMIN")
-    _run(["mount", "--make-rprivate", "/"])
+    """As harness.own_mounts, or not at all."""
+    if not harness.own_mounts():
+        raise harness.TestFailure("no mount namespace of its own; run as root, in containers with "
+                                  "--cap-add SYS_ADMIN")
 
 
 def drop_caches():

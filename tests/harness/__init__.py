@@ -51,6 +51,7 @@ from .crowd import Crowd
 from .debian import debian_root, debian_source
 from .mount import Mount, overlay, processes_of
 from .observe import as_user, differences, kernel_squashfs, observe
+from .namespace import own_mounts
 from .outcome import Skipped, TestFailure, skip
 from .rootfs import RootFs
 from .runner import Test, main

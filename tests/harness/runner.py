@@ -14,6 +14,7 @@ import traceback
 
 from .binaries import binary
 from .mount import Mount, end_mounts_below
+from .namespace import own_mounts
 from .outcome import Skipped, TestFailure
 from .rootfs import RootFs
 
@@ -158,6 +159,8 @@ def main():
     """Runs the functions named on the command line, or all, in the order of the file."""
     # meson ends a test that takes too long with SIGTERM; unwinding takes its mounts down.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    # Users cannot, and need not: it is root's tests that make namespaces.
+    own_mounts()
     names = [word for word in sys.argv[1:] if word != "--keep"]
     keep = "--keep" in sys.argv[1:]
     defined = {name: value for name, value in vars(sys.modules["__main__"]).items()
