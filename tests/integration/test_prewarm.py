@@ -116,6 +116,19 @@ def test_only_what_is_named(t):
     t.contains(done.stderr, "No such file")
 
 
+def test_the_number_of_cores_changes_nothing(t):
+    packed = image(t)
+    for policy in ("opt=3", "opt=3,lto=full"):
+        results = []
+        for cores in (1, 2):
+            cache = t.scratch / f"cache-{policy}-{cores}"
+            prewarm(t, packed, "--cache", cache, "--jobs", cores, "--policy", policy, "/usr/bin/two")
+            results.append([path.read_bytes() for path in (cache / "v1/objects").rglob("*")
+                            if path.is_file() and path.suffix != ".meta"])
+        t.equal(len(results[0]), 1)
+        t.true(results[0] == results[1], f"two cores made other code of {policy}")
+
+
 def test_two_at_once_compile_once(t):
     packed = image(t)
     running = [t.start([XAAS, "prewarm", "--json", packed], stdout=subprocess.PIPE)
