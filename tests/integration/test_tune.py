@@ -195,7 +195,7 @@ def test_equal_code_runs_once(t):
     packed = image(t)
     told = tune_json(t, packed, program="/usr/bin/whole", command=["{}/usr/bin/whole"])
     candidates = by_policy(told)
-    for policy in ("opt=3,fp=strict", "opt=3,width=128"):
+    for policy in ("opt=3,fp=strict", "opt=3,width=128", "opt=3,profile=off"):
         t.equal((candidates[policy]["fate"], candidates[policy]["same_as"]), ("same code", "opt=3"))
         t.equal(candidates[policy]["runs"], 0)
     t.equal((told["programs"], told["also_opened"]), (["usr/bin/whole"], []))
@@ -231,6 +231,25 @@ def test_an_ordinary_user(t):
     t.equal(done.returncode, 0, done.stderr)
     t.equal(by_policy(json.loads(done.stdout))["opt=3"]["fate"], "raced")
     t.equal([entry.name for entry in folder.iterdir()], ["cache"])
+
+
+def test_a_profile_that_does_not_pay_is_left_out(t):
+    need_target()
+    packed = image(t)
+    profile = [XAAS, "profile"]
+    t.run([*profile, "start", packed, "/usr/bin/digits"])
+    refused = tune(t, packed, expect=1, command=["{}/usr/bin/digits"])
+    t.contains(refused.stderr, "profile finish")
+    with t.mount(packed, options=[f"target={TARGET}"]) as mnt:
+        t.run([mnt / "usr/bin/digits"])
+    t.run([*profile, "finish", packed])
+    # What is counted here stands for what only the profile has.
+    script = ("getfattr -n user.xaasfs.state {}/usr/lib/libkernels.so | grep -q profile: && "
+              "echo counted 2 || echo counted 1; {}/usr/bin/digits")
+    harness.need_command("getfattr")
+    told = tune_json(t, packed, "--metric", COUNTED, command=["sh", "-c", script])
+    t.equal(told["policy"], "opt=3,profile=off")
+    t.equal(policies(t, packed), ["opt=3,profile=off"] * 2)
 
 
 def test_candidates_that_fail_are_out(t):

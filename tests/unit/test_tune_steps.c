@@ -69,6 +69,7 @@ static void test_combinations(void)
         check_pair("opt=3,width=512", "opt=3,fp=strict", "opt=3,fp=strict,width=512");
         check_pair("opt=2", "opt=3,lto=off,width=128", "opt=2,lto=off,width=128");
         check_pair("opt=3,tune=generic", "opt=3,target=x86-64", "opt=3,tune=generic,target=x86-64");
+        check_pair("opt=3,profile=off", "opt=2", "opt=2,profile=off");
         check_pair("opt=3,width=512", "opt=3,width=128", NULL);
         check_pair("opt=3,lto=full", "opt=3,lto=off", NULL);
         check_pair("opt=3,tune=generic", "opt=3,tune=znver4", NULL);

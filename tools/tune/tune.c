@@ -6,6 +6,7 @@
 #include "fmt_log.h"
 #include "fmt_strings.h"
 #include "jit_choice.h"
+#include "jit_counting.h"
 #include "tool_commands.h"
 #include "tool_options.h"
 #include "tune_choices.h"
@@ -101,12 +102,30 @@ static int look(struct tune *tune)
         return r < 0 ? r : tune_find_programs(tune);
 }
 
+/* Mounts of an image that is being profiled serve programs that count, which takes their time. */
+static int refuse_counting(const struct tune *tune)
+{
+        struct jit_counting counting;
+        struct fmt_digest root;
+
+        fmt_bundle_root(tune->ground.image.bundle, &root);
+        if (jit_counting_read(tune->ground.cache, &root, &counting) < 0)
+                return 0;
+        jit_counting_done(&counting);
+        fmt_error("cannot tune %s: `xaas profile start` has programs of %s count; run `xaas "
+                  "profile finish %s` first",
+                tune->request->program, tune->request->image, tune->request->image);
+        return -EBUSY;
+}
+
 static int prepare(struct tune *tune)
 {
         const struct tune_request *request = tune->request;
-        int r = tune_command_begin(
-                request->command, &request->metric, tune->ground.stop_fd, &tune->command);
+        int r = refuse_counting(tune);
 
+        if (r == 0)
+                r = tune_command_begin(
+                        request->command, &request->metric, tune->ground.stop_fd, &tune->command);
         if (r < 0)
                 return r;
         tune->mounts = (struct tune_mounts){.image = request->image,

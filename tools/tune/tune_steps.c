@@ -15,6 +15,9 @@ static const struct step {
         {{.opt = 3, .width = 256}, "+avx2"},
         {{.opt = 3, .width = 512}, "+avx512f"},
         {{.opt = 2}, NULL},
+        /* Counted in runs that may have been unlike this one; the default's code if there is none.
+         */
+        {{.opt = 3, .no_profile = true}, NULL},
         {{.opt = 3, .lto = JIT_LTO_FULL}, NULL},
         {{.opt = 3, .lto = JIT_LTO_OFF}, NULL},
         {{.opt = 3, .tune = "generic"}, NULL},
@@ -87,7 +90,8 @@ bool tune_combine(const struct jit_policy *a, const struct jit_policy *b, struct
         if ((a->opt != usual.opt && b->opt != usual.opt) ||
                 (a->fp != usual.fp && b->fp != usual.fp) ||
                 (a->lto != usual.lto && b->lto != usual.lto) || (a->width && b->width) ||
-                (a->tune[0] && b->tune[0]) || (a->target[0] && b->target[0]))
+                (a->tune[0] && b->tune[0]) || (a->target[0] && b->target[0]) ||
+                (a->no_profile && b->no_profile))
                 return false;
         if (b->opt != usual.opt)
                 both.opt = b->opt;
@@ -101,6 +105,7 @@ bool tune_combine(const struct jit_policy *a, const struct jit_policy *b, struct
                 memcpy(both.tune, b->tune, sizeof(both.tune));
         if (b->target[0])
                 memcpy(both.target, b->target, sizeof(both.target));
+        both.no_profile |= b->no_profile;
         *ret = both;
         return true;
 }
