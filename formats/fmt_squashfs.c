@@ -15,6 +15,10 @@
 #include <sys/sysmacros.h>
 
 #define DEFAULT_CACHE_SIZE (UINT64_C(256) << 20)
+/* Bytes that all readers together may have in their hands: enough for 64 of them with blocks of
+ * 128 KiB. Each of them may need as much again for what it decompresses; with all else that a mount
+ * needs that is less than 40 MiB. */
+#define IN_HAND (UINT64_C(8) << 20)
 /* How far ahead of a reader blocks are made. One decompresses 128 KiB in about 0.1 ms, a reader
  * consumes them about as fast, so this is a few wake-ups' worth of work and no more. */
 #define AHEAD_BYTES (UINT64_C(2) << 20)
@@ -73,6 +77,7 @@ int fmt_squashfs_start_data(struct fmt_squashfs *image, uint64_t cache_size)
         const struct fmt_index_header *header = image->index.header;
         if (cache_size == 0)
                 cache_size = DEFAULT_CACHE_SIZE;
+        fmt_budget_init(&image->in_hand, IN_HAND);
         image->made = calloc(
                 ((size_t)header->n_blocks + header->n_fragments) / 64 + 1, sizeof *image->made);
         if (image->made == NULL)
@@ -162,6 +167,8 @@ void fmt_squashfs_free(struct fmt_squashfs *image)
         if (image->map != NULL)
                 munmap(image->map, image->map_size);
         fmt_close_fd(&image->fd);
+        if (image->made != NULL)
+                fmt_budget_done(&image->in_hand);
         free(image->made);
         free(image->path);
         free(image);

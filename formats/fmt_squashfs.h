@@ -11,6 +11,7 @@
 #define FMT_SQUASHFS_H
 
 #include "fmt_block_cache.h"
+#include "fmt_budget.h"
 #include "fmt_image_identity.h"
 #include "fmt_source.h"
 
@@ -83,14 +84,17 @@ ssize_t fmt_squashfs_read(
 #define FMT_VIEW_MAX ((size_t)1 << 20)
 #define FMT_VIEW_PIECES 258
 struct fmt_view {
-        size_t size; /* bytes in all pieces */
+        size_t size;               /* bytes in all pieces */
+        struct fmt_budget *budget; /* which it took COST bytes from; NULL: from none */
+        uint64_t cost;
         size_t n_pieces;
         struct iovec pieces[FMT_VIEW_PIECES];
         struct fmt_cached_block *pins[FMT_VIEW_PIECES];
         void *owned[FMT_VIEW_PIECES];
 };
 /* As fmt_squashfs_read, but at most FMT_VIEW_MAX bytes and without copying them. The pieces are
- * read-only. *ret needs no initialisation, and no fmt_view_done after an error. */
+ * read-only. *ret needs no initialisation, and no fmt_view_done after an error. Waits while many
+ * others have views, so have one at a time. */
 int fmt_squashfs_view(struct fmt_squashfs *image, fmt_inode inode, size_t size, uint64_t offset,
         struct fmt_view *ret);
 void fmt_view_done(struct fmt_view *view);

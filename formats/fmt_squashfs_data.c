@@ -163,6 +163,9 @@ void fmt_view_done(struct fmt_view *view)
                 free(view->owned[i]);
         }
         view->n_pieces = 0;
+        if (view->budget != NULL)
+                fmt_budget_return(view->budget, view->cost);
+        view->budget = NULL;
 }
 
 static int regular_of(
@@ -185,12 +188,17 @@ int fmt_squashfs_view(struct fmt_squashfs *image, fmt_inode inode, size_t size, 
         int error = regular_of(image, inode, &record);
         ret->size = 0;
         ret->n_pieces = 0;
+        ret->budget = NULL;
         if (error < 0 || offset >= record->size)
                 return error;
         if (size > FMT_VIEW_MAX)
                 size = FMT_VIEW_MAX;
         if (size > record->size - offset)
                 size = (size_t)(record->size - offset);
+        /* At most so much at once: copies of blocks that are stored as they are, or one block's
+         * compressed bytes at a time and what the cache has no slot for. */
+        ret->cost = fmt_budget_take(&image->in_hand, size > block_size ? size : block_size);
+        ret->budget = &image->in_hand;
         while (error == 0 && size > 0) {
                 const uint64_t number = offset / block_size;
                 const uint64_t skip = offset % block_size;

@@ -3,6 +3,7 @@
 #ifndef FMT_SQUASHFS_IMAGE_H
 #define FMT_SQUASHFS_IMAGE_H
 
+#include "fmt_budget.h"
 #include "fmt_index.h"
 #include "fmt_squashfs.h"
 
@@ -14,12 +15,13 @@ struct fmt_squashfs {
         uint64_t offset; /* of the superblock, bytes */
         struct fmt_index index;
         fmt_inode root; /* where paths start */
-        void *map; /* what index points into */
+        void *map;      /* what index points into */
         size_t map_size;
         struct fmt_image_identity identity;
         bool index_is_kept; /* see struct fmt_index_origin */
         bool index_may_be_kept;
         struct fmt_block_cache *blocks;
+        struct fmt_budget in_hand; /* memory of those who read right now, beside the cache's */
         struct fmt_readahead *readahead; /* NULL: the cache is too small for it */
         atomic_uint complaints;          /* damaged blocks that were reported */
         /* One bit for each of the index's blocks, then fragments: it was decompressed. */

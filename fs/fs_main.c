@@ -26,6 +26,7 @@
 #include "fmt_log.h"
 #include "fmt_status.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -46,6 +47,15 @@ static void allow_many_descriptors(void)
         limit.rlim_cur = limit.rlim_max;
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
                 fmt_debug("cannot raise the number of open files");
+}
+
+/* Glibc has an arena for each few threads and keeps in all of them what was once in use at the same
+ * time, more the larger it was; a mount's memory would depend on how many have read from it. */
+static void keep_memory_small(void)
+{
+        mallopt(M_ARENA_MAX, 2);
+        mallopt(M_MMAP_THRESHOLD, 1 << 20);
+        mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
 static int serve(struct fs *fs, const struct fs_options *options, struct jit_spawner *spawner,
@@ -101,6 +111,7 @@ static int run(const struct fs_options *options, struct fs_daemon *daemon)
         struct jit_spawner *spawner = NULL;
         struct fs_guard *guard = NULL;
         allow_many_descriptors();
+        keep_memory_small();
         int error = open_image(&fs, options);
         if (error == 0)
                 error = fs_root_enter(&fs, options->image, options->subdir);
