@@ -15,6 +15,9 @@
 #include <sys/sysmacros.h>
 
 #define DEFAULT_CACHE_SIZE (UINT64_C(256) << 20)
+/* Each place for a block costs some memory by itself, so there is no use in many more places than
+ * blocks; a few more, because blocks are not spread evenly (fmt_block_cache.c, shards). */
+#define PLACES_PER_BLOCK 4
 /* Bytes that all readers together may have in their hands: enough for 64 of them with blocks of
  * 128 KiB. Each of them may need as much again for what it decompresses; with all else that a mount
  * needs that is less than 40 MiB. */
@@ -75,11 +78,14 @@ static int start_readahead(struct fmt_squashfs *image, uint64_t cache_size)
 int fmt_squashfs_start_data(struct fmt_squashfs *image, uint64_t cache_size)
 {
         const struct fmt_index_header *header = image->index.header;
+        const uint64_t n_blocks = (uint64_t)header->n_blocks + header->n_fragments;
+        const uint64_t useful = n_blocks * PLACES_PER_BLOCK * header->block_size;
+        if (cache_size > useful && cache_size > DEFAULT_CACHE_SIZE)
+                cache_size = useful > DEFAULT_CACHE_SIZE ? useful : DEFAULT_CACHE_SIZE;
         if (cache_size == 0)
                 cache_size = DEFAULT_CACHE_SIZE;
         fmt_budget_init(&image->in_hand, IN_HAND);
-        image->made = calloc(
-                ((size_t)header->n_blocks + header->n_fragments) / 64 + 1, sizeof *image->made);
+        image->made = calloc(n_blocks / 64 + 1, sizeof *image->made);
         if (image->made == NULL)
                 return -ENOMEM;
         int error = fmt_block_cache_new(cache_size, header->block_size, &image->blocks);

@@ -36,7 +36,8 @@ struct fmt_index_keeper {
 struct fmt_squashfs_options {
         uint64_t offset; /* of the squashfs superblock in the file, bytes; SIF partitions are found
                             by themselves */
-        uint64_t cache_size; /* decompressed blocks kept, bytes; 0: 256 MiB */
+        uint64_t cache_size; /* decompressed blocks kept, bytes; 0: 256 MiB. As large as you like:
+                                what the image cannot use is not taken */
         const char *libexec; /* folder of xaas-indexer; NULL: built in, or $XAASFS_LIBEXEC */
         const struct fmt_index_keeper *keeper; /* asked before the indexer is run; may be NULL */
 };

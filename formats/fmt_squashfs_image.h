@@ -22,7 +22,7 @@ struct fmt_squashfs {
         bool index_may_be_kept;
         struct fmt_block_cache *blocks;
         struct fmt_budget in_hand; /* memory of those who read right now, beside the cache's */
-        struct fmt_readahead *readahead; /* NULL: the cache is too small for it */
+        struct fmt_readahead *readahead; /* NULL: too small a cache, or one core only */
         atomic_uint complaints;          /* damaged blocks that were reported */
         /* One bit for each of the index's blocks, then fragments: it was decompressed. */
         _Atomic uint64_t *made;

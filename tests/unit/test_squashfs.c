@@ -172,6 +172,19 @@ static void round_trip(const char *tree, const char *path, uint64_t block_size)
         fmt_squashfs_free(image);
 }
 
+/* Much more than there are blocks, or memory: that is no error, and costs nothing. */
+static void open_with_room_for_anything(const char *path)
+{
+        const struct fmt_squashfs_options options = {.cache_size = UINT64_MAX};
+        struct fmt_squashfs *image;
+        struct fmt_squashfs_counts counts;
+        REQUIRE(fmt_squashfs_open(path, &options, &image) == 0);
+        fmt_squashfs_counts(image, &counts);
+        CHECK(counts.blocks.limit >= UINT64_C(256) << 20 && counts.blocks.limit < UINT64_C(1)
+                                                                                          << 40);
+        fmt_squashfs_free(image);
+}
+
 /* Whoever starts us may have left any number of descriptors open. */
 static void open_with_many_descriptors(const char *path)
 {
@@ -203,8 +216,10 @@ int main(void)
                 tree_make(tree, block_size > 100000 ? 60 : 300, block_size, &state);
                 tree_pack(tree, path, block_size, &state);
                 round_trip(tree, path, block_size);
-                if (round == 0)
+                if (round == 0) {
                         open_with_many_descriptors(path);
+                        open_with_room_for_anything(path);
+                }
                 if (unit_failures > 0) {
                         fprintf(stderr, "the tree and its image are in %s\n", scratch);
                         break;
