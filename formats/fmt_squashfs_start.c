@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -98,10 +99,18 @@ static void read_sentence(int output_fd, char *buffer, size_t size)
 static int report_end(const char *path, int status, int output_fd)
 {
         char sentence[200];
+        struct rlimit files;
         if (WIFEXITED(status) && WEXITSTATUS(status) == FMT_INDEXER_OK)
                 return 0;
         if (WIFSIGNALED(status)) {
                 int number = WTERMSIG(status);
+                if (number == SIGXFSZ && getrlimit(RLIMIT_FSIZE, &files) == 0 &&
+                        files.rlim_cur < BASE_MEMORY) {
+                        fmt_error("cannot index %s: no file may be larger than %" PRIu64
+                                  " bytes here, not even in memory; allow more (`ulimit -f`)",
+                                path, (uint64_t)files.rlim_cur);
+                        return -EFBIG;
+                }
                 if (number == SIGXCPU || number == SIGKILL)
                         fmt_error("%s: this image is damaged: reading its directories does not "
                                   "come to an end; " REPAIR,

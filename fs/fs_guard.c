@@ -95,7 +95,13 @@ int fs_guard_watch(struct fs_guard *guard, const char *mountpoint, dev_t device)
         if (strlen(mountpoint) >= sizeof charge.mountpoint)
                 return -ENAMETOOLONG;
         strcpy(charge.mountpoint, mountpoint);
-        return send(guard->channel, &charge, sizeof charge, MSG_NOSIGNAL) < 0 ? -errno : 0;
+        if (send(guard->channel, &charge, sizeof charge, MSG_NOSIGNAL) >= 0)
+                return 0;
+        const int error = -errno;
+        fmt_error("cannot mount on %s: the process that -o auto_unmount needs has ended; mount "
+                  "without that option",
+                mountpoint);
+        return error;
 }
 
 void fs_guard_dismiss(struct fs_guard *guard)

@@ -200,6 +200,9 @@ void fs_signals_block(void)
         ending_set(&set);
         pthread_sigmask(SIG_BLOCK, &set, NULL);
         signal(SIGPIPE, SIG_IGN);
+        /* Where files may not be so large (ulimit -f), the cache does without; the mount goes on.
+         */
+        signal(SIGXFSZ, SIG_IGN);
         /* SIGUSR1 only interrupts the loop's wait. */
         sigaction(SIGUSR1, &(struct sigaction){.sa_handler = do_nothing}, NULL);
 }

@@ -93,9 +93,16 @@ def test_changed_image(t):
 
 def test_change_in_the_same_tick(t):
     image = t.squashfs({"fresh": b""})
-    os.utime(image)
-    t.equal(names(t, image), ["fresh"])
-    t.equal(kept(t), [])
+    for _ in range(30):
+        os.utime(image)
+        with t.mount(image) as mnt:
+            fresh = time.time() - os.stat(image).st_ctime < 1.9
+            t.equal(os.listdir(mnt), ["fresh"])
+        if fresh:
+            t.equal(kept(t), [])
+            return
+        t.run([XAAS, "cache", "clear"])
+    t.true(False, "this machine takes two seconds to mount anything")
 
 
 def test_damage(t):
@@ -151,6 +158,28 @@ def test_says_nothing_about_a_missing_cache(t):
     mount = t.mount(image, options=["cache=/proc/nothing"])
     with mount:
         t.equal(mount.log, "")
+
+
+def test_files_may_not_be_so_large(t):
+    """A limit of the user's (ulimit -f) ends no mount."""
+    image = settled(t.squashfs({f"file-{i}": b"" for i in range(1000)}))
+    expected = names(t, image)
+    index, = kept(t)
+    size = index.stat().st_size
+    mnt = t.scratch / "limited"
+    mnt.mkdir()
+
+    def mounted(limit, **how):
+        return t.run(["prlimit", f"--fsize={limit}", harness.binary("xaasfs"),
+                      "-o", f"cache={t.scratch}/other", image, mnt], **how)
+
+    t.contains(mounted(1000, expect=1).stderr, "ulimit -f")
+    # Room for the index in memory, but not for what is kept of it.
+    mounted(size - 1)
+    t.equal(sorted(os.listdir(mnt)), expected)
+    t.run(["umount", mnt] if os.geteuid() == 0 else ["fusermount3", "-u", mnt])
+    t.wait_until(lambda: not harness.processes_of(image), "its end")
+    t.equal(list((t.scratch / "other/v1/indexes").iterdir()), [], "indexes")
 
 
 def test_cache_commands_know_it(t):
