@@ -6,7 +6,7 @@
  *   2. open the cache and the image: maps the index that the cache has, or runs the confined
  *      indexer, which ends
  *   3. start the spawner, if there may be programs, and the guard if one is asked for: children
- * that stay, and must inherit neither threads nor signal masks
+ *      that stay, and must inherit neither threads nor signal masks
  *   4. find the programs, detect the host: everything that can be refused
  *   5. start the threads that wait for compiles
  *   6. mount and answer the first request

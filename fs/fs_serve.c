@@ -250,6 +250,16 @@ static int unmount_unused(struct fs_session *session)
         return -EAGAIN;
 }
 
+/* As sigtimedwait, and the only place where the loop's end may end this thread: what it is doing
+ * elsewhere is done, and said. */
+static int wait_cancelled_with_the_loop(const sigset_t *set, const struct timespec *timeout)
+{
+        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+        int number = sigtimedwait(set, NULL, timeout);
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+        return number;
+}
+
 /* The next signal that ends the mount. While TIMEOUT_NS is not 0, unmounts when it was unused for
  * so long; then the loop ends with its last user, who may be in another namespace. */
 static int wait_for_signal(struct fs_session *session, uint64_t timeout_ns)
@@ -259,8 +269,8 @@ static int wait_for_signal(struct fs_session *session, uint64_t timeout_ns)
         sigset_t set;
         ending_set(&set);
         for (;;) {
-                int number = sigtimedwait(
-                        &set, NULL, timeout_ns > 0 && session->mounted ? &timeout : NULL);
+                int number = wait_cancelled_with_the_loop(
+                        &set, timeout_ns > 0 && session->mounted ? &timeout : NULL);
                 if (number > 0)
                         return number;
                 if (errno == EAGAIN && is_in_tree(session) && unmount_unused(session) == 0) {
@@ -284,11 +294,13 @@ static bool leave_tree(struct fs_session *session)
 static void *wait_for_signals(void *context)
 {
         struct fs_session *session = context;
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
         int number = wait_for_signal(session, session->timeout_ns);
         fmt_debug("%s: %s", session->mountpoint, strsignal(number));
         if (leave_tree(session))
                 wait_for_signal(session, 0);
         fuse_session_exit(session->fuse);
+        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
         for (;;) {
                 pthread_kill(session->serving, SIGUSR1);
                 nanosleep(&(struct timespec){.tv_nsec = WAKE_NS}, NULL);
