@@ -6,7 +6,6 @@ import errno
 import os
 import signal
 import subprocess
-import time
 
 import harness
 
@@ -199,6 +198,13 @@ threading.Thread(target=look, daemon=True).start()
 }
 
 
+def wait_for_an_unused_one(t, image, seconds):
+    """As long as a mount lasts that nobody uses: long enough for those that were mounted before with
+    the same timeout to be found unused, however busy the machine is."""
+    unused = t.mount(image, options=[f"timeout={seconds}"])
+    t.wait_until(lambda: unused.ended, "the end of an unused mount")
+
+
 def test_timeout_spares_a_mount_in_use(t):
     harness.need_root()
     image = t.squashfs({"a": b"served", "d/b": b"b"})
@@ -211,8 +217,7 @@ def test_timeout_spares_a_mount_in_use(t):
                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         t.equal(user.stdout.readline(), "in it\n", what)
         users.append((what, user, mount))
-    # Long enough for each to be found unused twice.
-    time.sleep(9)
+    wait_for_an_unused_one(t, image, 2)
     for what, user, mount in users:
         t.true(os.path.ismount(mount.path), f"{what} did not keep the mount")
         user.stdin.close()
@@ -227,7 +232,7 @@ def test_timeout_ends_no_mount_on_top(t):
     mount = t.mount(image, options=["timeout=2"])
     t.run(["mount", "-t", "tmpfs", "tmpfs", mount.path])
     # Nobody uses that one either, and it is not ours.
-    time.sleep(7)
+    wait_for_an_unused_one(t, t.squashfs({"b": b""}, "other.sqfs"), 2)
     t.contains(open("/proc/self/mounts", encoding="utf-8").read(), f"tmpfs {mount.path} ")
     t.run(["umount", mount.path])
     t.wait_until(lambda: not harness.processes_of(image), "its end")

@@ -41,8 +41,7 @@ static void fill_index(void)
 
 struct record {
         pthread_mutex_t lock;
-        bool made[N_BLOCKS + N_FRAGMENTS];
-        unsigned makes;
+        unsigned made[N_BLOCKS + N_FRAGMENTS]; /* times */
         uint64_t fetched_to;
 };
 
@@ -50,8 +49,7 @@ static void record_make(void *context, const struct fmt_index_block *block)
 {
         struct record *record = context;
         pthread_mutex_lock(&record->lock);
-        record->made[block->position / STORED] = true;
-        record->makes++;
+        record->made[block->position / STORED]++;
         pthread_mutex_unlock(&record->lock);
 }
 
@@ -64,18 +62,10 @@ static void record_fetch(void *context, uint64_t position, uint64_t size)
         pthread_mutex_unlock(&record->lock);
 }
 
-static unsigned count(struct record *record)
-{
-        pthread_mutex_lock(&record->lock);
-        const unsigned makes = record->makes;
-        pthread_mutex_unlock(&record->lock);
-        return makes;
-}
-
 static bool is_made(struct record *record, uint32_t place)
 {
         pthread_mutex_lock(&record->lock);
-        const bool made = record->made[place];
+        const bool made = record->made[place] > 0;
         pthread_mutex_unlock(&record->lock);
         return made;
 }
@@ -116,28 +106,53 @@ static struct fmt_readahead *start(struct record *record)
         return readahead;
 }
 
+/* Ends it when all that is queued is made: the queue is worked off in order, so that is when blocks
+ * have begun that are asked for last of all, and threads end what they have begun. None was made
+ * twice. How many were made from FIRST to END. */
+#define LAST_OF_ALL 1000
+static unsigned finish(
+        struct record *record, struct fmt_readahead *readahead, uint32_t first, uint32_t end)
+{
+        unsigned n = 0;
+        read_blocks(readahead, LAST_OF_ALL, LAST_OF_ALL + 3);
+        wait_for(record, LAST_OF_ALL + 2 + FIRST);
+        fmt_readahead_free(readahead);
+        for (uint32_t place = 0; place < N_BLOCKS + N_FRAGMENTS; place++) {
+                CHECK(record->made[place] <= 1);
+                n += place >= first && place < end ? record->made[place] : 0;
+        }
+        return n;
+}
+
 static void test_sequence_is_followed(void)
 {
         struct record record;
         struct fmt_readahead *readahead = start(&record);
-        const unsigned before = count(&record);
         read_blocks(readahead, 29, 31);
         read_block(readahead, 30);
-        usleep(20000);
-        CHECK(count(&record) == before);
-        read_block(readahead, 31);
+        CHECK(finish(&record, readahead, 0, LAST_OF_ALL) == 0);
+
+        readahead = start(&record);
+        read_blocks(readahead, 29, 32);
         wait_for(&record, 31 + FIRST);
-        for (uint32_t i = 32; i <= 31 + FIRST; i++)
-                CHECK(is_made(&record, i));
-        CHECK(!is_made(&record, 32 + FIRST));
         pthread_mutex_lock(&record.lock);
         CHECK(record.fetched_to >= (31 + FIRST + FIRST) * STORED);
         pthread_mutex_unlock(&record.lock);
-        /* Across fragments, and farther ahead with each success. */
-        read_blocks(readahead, 32, 200);
-        wait_for(&record, 199 + WINDOW / 2);
-        CHECK(!is_made(&record, 200 + WINDOW));
-        fmt_readahead_free(readahead);
+        CHECK(finish(&record, readahead, 0, LAST_OF_ALL) == FIRST);
+        for (uint32_t i = 32; i <= 31 + FIRST; i++)
+                CHECK(record.made[i] == 1);
+}
+
+/* Across fragments, and farther ahead with each success. */
+static void test_a_long_sequence(void)
+{
+        struct record record;
+        struct fmt_readahead *readahead = start(&record);
+        read_blocks(readahead, 29, 200);
+        const unsigned made = finish(&record, readahead, 0, LAST_OF_ALL);
+        CHECK(made >= 200 - 32 + WINDOW / 2 && made <= 200 - 32 + WINDOW);
+        for (uint32_t i = 32; i < 200 + WINDOW / 2; i++)
+                CHECK(record.made[i] == 1);
 }
 
 static void test_two_readers_at_once(void)
@@ -160,44 +175,30 @@ static void test_a_reader_that_skips(void)
         struct record record;
         struct fmt_readahead *readahead = start(&record);
         read_blocks(readahead, 100, 160);
-        wait_for(&record, 159 + WINDOW / 2);
-        const unsigned before = count(&record);
-        for (uint32_t i = 160; i < 400; i += WINDOW / 2) {
+        for (uint32_t i = 160; i < 400; i += WINDOW / 2)
                 read_block(readahead, i);
-                usleep(1000);
-        }
-        usleep(20000);
-        CHECK(count(&record) - before < (400 - 160) / 2);
-        fmt_readahead_free(readahead);
+        CHECK(finish(&record, readahead, 160 + WINDOW, LAST_OF_ALL) < (400 - 160) / 2);
 }
 
 /* Readers that share a stretch, some a little behind the others: what the first one's stream has
- * made is not made again for them. */
+ * made is not made again for them, nor is more. */
 static void test_a_reader_a_little_behind(void)
 {
         struct record record;
         struct fmt_readahead *readahead = start(&record);
         read_blocks(readahead, 100, 130);
-        wait_for(&record, 129 + WINDOW / 2);
-        usleep(20000);
-        const unsigned before = count(&record);
         read_blocks(readahead, 120, 129);
-        usleep(20000);
-        CHECK(count(&record) == before);
-        fmt_readahead_free(readahead);
+        CHECK(finish(&record, readahead, 130 + WINDOW, LAST_OF_ALL) == 0);
 }
 
 static void test_random_reads_make_nothing(void)
 {
         struct record record;
         struct fmt_readahead *readahead = start(&record);
-        const unsigned before = count(&record);
         /* Pairs of neighbours, but never three. */
         for (uint32_t i = 0; i < 500; i++)
                 read_block(readahead, i * 7919 % 40 * (WINDOW + 1) + i % 2);
-        usleep(20000);
-        CHECK(count(&record) == before);
-        fmt_readahead_free(readahead);
+        CHECK(finish(&record, readahead, 0, LAST_OF_ALL) == 0);
 }
 
 static void test_stored_blocks_are_not_made(void)
@@ -261,6 +262,7 @@ int main(void)
 {
         fill_index();
         test_sequence_is_followed();
+        test_a_long_sequence();
         test_two_readers_at_once();
         test_a_reader_that_skips();
         test_a_reader_a_little_behind();
