@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Portable objects through the mount: what is served, when, and what nobody has to wait for."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -191,8 +192,11 @@ def test_a_killed_worker_means_the_baseline_and_then_another_try(t):
     slow = mount.path / "usr/bin/slow"
     run = start(t, slow, stdout=subprocess.PIPE, text=True)
     HeldCompile(mount.pid).kill()
-    while workers(mount.pid):
-        HeldCompile(mount.pid).kill()
+    # It may be tried at once again.
+    while again := workers(mount.pid):
+        for worker in again:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
         time.sleep(0.05)
     out, _ = run.communicate(timeout=100)
     t.equal((run.returncode, out), (0, "slow 1\n"))
