@@ -2,6 +2,7 @@
 #include "fmt_squashfs.h"
 
 #include "fmt_cleanup.h"
+#include "fmt_cores.h"
 #include "fmt_decompress.h"
 #include "fmt_image_find.h"
 #include "fmt_log.h"
@@ -68,11 +69,10 @@ static int start_readahead(struct fmt_squashfs *image, uint64_t cache_size)
         const uint64_t part = cache_size / AHEAD_PART_OF_CACHE;
         const uint64_t window =
                 (part < AHEAD_BYTES ? part : AHEAD_BYTES) / image->index.header->block_size;
-        const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        const unsigned cores = fmt_cores_allowed();
         if (cores <= 1 || window < 2)
                 return 0;
-        return fmt_readahead_new(
-                &image->index, (uint32_t)window, (unsigned)cores, &work, &image->readahead);
+        return fmt_readahead_new(&image->index, (uint32_t)window, cores, &work, &image->readahead);
 }
 
 int fmt_squashfs_start_data(struct fmt_squashfs *image, uint64_t cache_size)

@@ -4,7 +4,7 @@
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 #include "jit_clock.h"
-#include "jit_cores.h"
+#include "fmt_cores.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -337,7 +337,7 @@ enum jit_state jit_session_state(
 static void fill_in_defaults(struct jit_options *options)
 {
         if (options->threads == 0)
-                options->threads = jit_cores_allowed();
+                options->threads = fmt_cores_allowed();
         if (options->workers == 0)
                 options->workers = options->threads;
         if (options->deadline_s == 0)

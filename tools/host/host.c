@@ -51,7 +51,7 @@ static int show_this_machine(struct host_report *report, bool json)
 {
         struct host_topology topology = {0};
         _cleanup_free_ char *llvm_name = NULL;
-        struct jit_cores cores;
+        struct fmt_cores cores;
         int r = host_topology_read(&topology);
 
         if (r < 0)
@@ -65,7 +65,7 @@ static int show_this_machine(struct host_report *report, bool json)
                             "companions",
                         strerror(-r));
         report->llvm_name = llvm_name;
-        jit_cores_describe(&cores);
+        fmt_cores_describe(&cores);
         report->cores = &cores;
         r = print(report, json);
         host_topology_done(&topology);

@@ -103,7 +103,7 @@ static json_t *json_of_topology(const struct host_topology *topology)
                 topology->allowed, "caches", caches, "memory", nodes);
 }
 
-static json_t *json_of_cores(const struct jit_cores *cores)
+static json_t *json_of_cores(const struct fmt_cores *cores)
 {
         json_t *json =
                 json_pack("{s:i, s:i}", "units", (int)cores->units, "threads", (int)cores->usable);

@@ -4,7 +4,7 @@
 #define HOST_REPORT_H
 
 #include "host_topology.h"
-#include "jit_cores.h"
+#include "fmt_cores.h"
 #include "jit_host.h"
 #include "jit_machine.h"
 
@@ -15,7 +15,7 @@ struct host_report {
         const struct jit_detection *found;
         /* NULL for anything but this machine, or where it cannot be told. */
         const struct host_topology *topology;
-        const struct jit_cores *cores;
+        const struct fmt_cores *cores;
         const char *llvm_name; /* what LLVM calls it */
 };
 

@@ -228,7 +228,7 @@ static void print_topology(const struct host_topology *topology)
                 topology->allowed);
 }
 
-static void print_cores(const struct jit_cores *cores)
+static void print_cores(const struct fmt_cores *cores)
 {
         printf("%-*s%u thread%s at once", LABEL_WIDTH, "compiling", cores->usable,
                 cores->usable == 1 ? "" : "s");

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fmt_cleanup.h"
+#include "fmt_cores.h"
 #include "inspect_parts.h"
 #include "jit_bitcode.h"
-
-#include <sched.h>
 
 int inspect_modules_add(struct inspect_modules *modules, json_t *object, void *data, size_t size)
 {
@@ -58,13 +57,10 @@ static void describe(json_t *object, const struct jit_bitcode_result *result)
 int inspect_modules_look(struct inspect_modules *modules, struct jit_spawner *spawner)
 {
         size_t n = modules->count;
-        cpu_set_t cores;
-        unsigned threads = 1;
+        unsigned threads = fmt_cores_allowed();
 
         if (n == 0)
                 return 0;
-        if (sched_getaffinity(0, sizeof cores, &cores) == 0)
-                threads = (unsigned)CPU_COUNT(&cores);
         _cleanup_free_ struct jit_bitcode_input *inputs = calloc(n, sizeof *inputs);
         _cleanup_free_ struct jit_bitcode_result *results = calloc(n, sizeof *results);
         if (!inputs || !results)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* xaas pack: a root file system becomes an image. */
 #include "fmt_cleanup.h"
+#include "fmt_cores.h"
 #include "fmt_log.h"
 #include "image_bundle.h"
 #include "pack_image.h"
@@ -13,7 +14,6 @@
 
 #include <archive_entry.h>
 #include <locale.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -143,15 +143,6 @@ static int parse(int argc, char **argv, struct pack *pack)
 }
 
 /* ---- what is decided before anything is read ---- */
-
-static unsigned allowed_cores(void)
-{
-        cpu_set_t set;
-
-        if (sched_getaffinity(0, sizeof set, &set) < 0)
-                return 1;
-        return (unsigned)CPU_COUNT(&set);
-}
 
 /* The time of the image: SOURCE_DATE_EPOCH, or the youngest file's, so that the same tree gives
  * the same bytes on any day. */
@@ -384,7 +375,7 @@ int tool_pack(int argc, char **argv)
         int status = parse(argc, argv, &pack);
         if (status > 0)
                 return status - 1;
-        pack.threads = allowed_cores();
+        pack.threads = fmt_cores_allowed();
         /* libarchive converts names through the locale: without one it would refuse UTF-8. */
         setlocale(LC_CTYPE, "C.UTF-8");
         signal(SIGPIPE, SIG_IGN);

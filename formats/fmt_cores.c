@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "jit_cores.h"
+#include "fmt_cores.h"
 
 #include "fmt_cleanup.h"
 
@@ -57,20 +57,20 @@ static unsigned count_quota(void)
         return least;
 }
 
-void jit_cores_describe(struct jit_cores *ret)
+void fmt_cores_describe(struct fmt_cores *ret)
 {
         unsigned units = count_units(), quota = count_quota();
         unsigned n = units < quota ? units : quota;
 
-        *ret = (struct jit_cores){.units = units,
+        *ret = (struct fmt_cores){.units = units,
                 .quota = quota == UINT_MAX ? 0 : quota,
                 .usable = n > 0 && n != UINT_MAX ? n : 1};
 }
 
-unsigned jit_cores_allowed(void)
+unsigned fmt_cores_allowed(void)
 {
-        struct jit_cores cores;
+        struct fmt_cores cores;
 
-        jit_cores_describe(&cores);
+        fmt_cores_describe(&cores);
         return cores.usable;
 }
