@@ -125,13 +125,13 @@ static void settle_limit(struct cache *cache)
                 remember_limit(cache);
 }
 
-static int open_cache(struct cache *cache, enum fmt_log_level complaints)
+static int open_cache(struct cache *cache, bool create, enum fmt_log_level complaints)
 {
         _cleanup_close_ int directory = -1;
         struct stat st;
         int r;
 
-        r = cache_folder_open(cache->directory, !cache->read_only, complaints, &directory);
+        r = cache_folder_open(cache->directory, create, complaints, &directory);
         if (r < 0)
                 return r;
         if (fstat(directory, &st) < 0)
@@ -180,7 +180,8 @@ int cache_open(const struct cache_options *options, struct cache **ret)
         pthread_mutex_init(&cache->counters_lock, NULL);
         r = absolute(chosen ? chosen : options->directory, &cache->directory);
         if (r == 0)
-                r = open_cache(cache, options->complaints);
+                r = open_cache(cache, !options->read_only && !options->must_exist,
+                        options->complaints);
         if (r < 0) {
                 cache_close(cache);
                 return r;

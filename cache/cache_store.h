@@ -34,7 +34,8 @@ struct cache_options {
                                   /var/cache/xaasfs for root without HOME */
         uint64_t limit; /* bytes on disk before eviction by last use, remembered in the cache for
                            everyone who says none; 0: what is remembered, or 10 GiB */
-        bool read_only; /* never publish, never evict */
+        bool read_only;  /* never publish, never evict */
+        bool must_exist; /* -ENOENT if the folder is not there, instead of making it */
         enum fmt_log_level complaints; /* what is wrong with the folder; FMT_LOG_ERROR by default */
 };
 

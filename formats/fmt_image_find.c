@@ -154,6 +154,8 @@ int fmt_image_find(const char *path, int fd, uint64_t file_size, uint64_t offset
         if (offset == 0 && source.read(source.context, magic, sizeof magic, SIF_MAGIC_AT) == 0 &&
                 memcmp(magic, SIF_MAGIC, sizeof magic) == 0)
                 return find_in_sif(path, &source, ret);
+        if (file_size == 0)
+                return refuse(path, "empty", "get the image again");
         if (offset >= file_size) {
                 fmt_error("cannot read %s: nothing is at byte %" PRIu64 ", it has %" PRIu64
                           " bytes; give the path of a squashfs image",

@@ -38,12 +38,19 @@ static void free_image(struct fmt_squashfs **image)
 
 static int open_file(const char *path, int *ret_fd, uint64_t *ret_size)
 {
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        /* A named pipe would keep us waiting for somebody who writes to it. */
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         struct stat st;
         if (fd < 0 || fstat(fd, &st) < 0) {
-                fmt_error("cannot open %s: %s; give the path of a squashfs image", path,
-                        strerror(errno));
-                return -errno;
+                const int error = -errno;
+                if (path[0] == '\0')
+                        fmt_error("cannot open the image: its path is empty; give the path of a "
+                                  "squashfs image");
+                else
+                        fmt_error("cannot open %s: %s; %s", path, strerror(-error),
+                                error == -EACCES ? "have its owner let you read it"
+                                                 : "give the path of a squashfs image");
+                return error;
         }
         if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
                 fmt_error("cannot read %s: it is a %s; give the path of a squashfs image", path,

@@ -348,7 +348,7 @@ static int open_image(struct walk *walk, int image_fd, uint64_t offset)
                         "it is not squashfs 4.0; make it again with squashfs-tools 4.0 or later");
         case SQFS_BADCOMP:
                 return fail(walk, FMT_INDEXER_REFUSED,
-                        "it is compressed in a way that the squashfs library here does not know; "
+                        "its compressor (lzma, probably) is none that xaasfs was built with; "
                         "make it again with -comp zstd");
         default:
                 return damaged(walk, "its tables cannot be read");

@@ -4,7 +4,9 @@
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -25,7 +27,30 @@ static _Noreturn void wait_until_ready(pid_t child, int from_child)
         _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
-int fs_daemon_begin(bool foreground, int ready_fd, struct fs_daemon *ret)
+static bool is_named(char *const *argv, int fd)
+{
+        for (; *argv != NULL; argv++)
+                for (const char *at = *argv; (at = strstr(at, "/fd/")) != NULL; at++)
+                        if (atoi(at + strlen("/fd/")) == fd)
+                                return true;
+        return false;
+}
+
+static void close_inherited(int ready_fd, int to_parent, char *const *argv)
+{
+        DIR *open_ones = opendir("/proc/self/fd");
+        if (open_ones == NULL)
+                return;
+        for (const struct dirent *entry; (entry = readdir(open_ones)) != NULL;) {
+                const int fd = atoi(entry->d_name);
+                if (fd > 2 && fd != ready_fd && fd != to_parent && fd != dirfd(open_ones) &&
+                        !is_named(argv, fd))
+                        close(fd);
+        }
+        closedir(open_ones);
+}
+
+int fs_daemon_begin(bool foreground, int ready_fd, char *const *argv, struct fs_daemon *ret)
 {
         int ends[2];
         *ret = (struct fs_daemon){.parent = -1, .ready_fd = ready_fd};
@@ -45,6 +70,7 @@ int fs_daemon_begin(bool foreground, int ready_fd, struct fs_daemon *ret)
                 wait_until_ready(child, ends[0]);
         }
         close(ends[0]);
+        close_inherited(ready_fd, ends[1], argv);
         ret->parent = ends[1];
         return 0;
 }

@@ -13,8 +13,10 @@ struct fs_daemon {
 
 /* Forks, unless FOREGROUND; everything that comes later happens in the child, so it has the
  * process id that stays. The parent never returns from this. READY_FD, if not -1, is nobody else's
- * from here on. Call before anything else exists. */
-int fs_daemon_begin(bool foreground, int ready_fd, struct fs_daemon *ret);
+ * from here on. The child closes what its shell had open beside 0 to 2 (a lock, a pipe that somebody
+ * reads to its end), except READY_FD and those that ARGV names as /dev/fd/N or /proc/self/fd/N.
+ * Call before anything else exists. */
+int fs_daemon_begin(bool foreground, int ready_fd, char *const *argv, struct fs_daemon *ret);
 
 /* Tells the parent that all is well and lets go of terminal, session and working directory. Writes
  * "ready\n" to READY_FD and closes it: a pipe that ends without that line says that the mount

@@ -158,7 +158,7 @@ int main(int argc, char **argv)
                 print_version();
         else if (options.stats)
                 status = fmt_status_show(options.image, options.json);
-        else if (fs_daemon_begin(options.foreground, options.ready_fd, &daemon) < 0 ||
+        else if (fs_daemon_begin(options.foreground, options.ready_fd, argv, &daemon) < 0 ||
                  run(&options, &daemon) < 0)
                 status = 1;
         fs_options_done(&options);

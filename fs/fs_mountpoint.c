@@ -117,6 +117,8 @@ static int refuse(const char *mountpoint, int error)
                 fmt_error("cannot mount on %s: it still has the mount of a process that is gone; "
                           "clean it up with `%s %s`, or mount with -o auto_unmount",
                         mountpoint, geteuid() == 0 ? "umount -l" : "fusermount3 -uz", mountpoint);
+        else if (error == -ENOENT && mountpoint[0] == '\0')
+                fmt_error("cannot mount: the path of the mount point is empty; give a folder");
         else if (error == -ENOENT)
                 fmt_error("cannot mount on %s: no such folder; make it with `mkdir -p %s`",
                         mountpoint, mountpoint);
@@ -156,7 +158,7 @@ int fs_mountpoint_check(const char *mountpoint, bool clean, char **ret)
         if (error < 0)
                 return error;
         *ret = realpath(mountpoint, NULL);
-        return *ret == NULL ? -errno : 0;
+        return *ret == NULL ? refuse(mountpoint, -errno) : 0;
 }
 
 void fs_mountpoint_explain(const char *mountpoint, const char *why)

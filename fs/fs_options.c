@@ -54,7 +54,7 @@ const char fs_usage[] =
         "  -o suid, -o dev       honour set-user-id files and devices (root only)\n"
         "  -o fsname=NAME        what the mount table shows as its source\n"
         "  -o timeout=SECONDS    unmount when unused for so long\n"
-        "  -o auto_unmount       unmount even if killed; mount over the rest of who was\n"
+        "  -o auto_unmount       unmount even if killed; take away a dead mount that is there\n"
         "  -o read_ahead_kb=N    how far the kernel reads ahead (default: 512 for root)\n"
         "  -o max_threads=N, -o max_idle_threads=N, -o noclone_fd\n"
         "                        threads that serve\n"

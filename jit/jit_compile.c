@@ -240,8 +240,8 @@ static int stage(struct jit_compile *compile)
                 close(steal_fd(&compile->staged));
         if (!atomic_exchange(&session->told_not_kept, true))
                 fmt_warning("cannot keep compiled programs in %s: %s; they are served from "
-                            "memory and compiled again by the next mount; make room, or give "
-                            "another --cache",
+                            "memory and compiled again by the next mount; make room, or choose "
+                            "another cache folder",
                         cache_directory(session->cache), strerror(-r));
         compile->staged = memfd_create(compile->program->path, MFD_CLOEXEC | MFD_ALLOW_SEALING);
         return compile->staged < 0 ? -errno : fill(compile, compile->staged);
@@ -422,7 +422,7 @@ static void publish(struct jit_compile *compile)
         int r = cache_publish(session->cache, key_to_publish(compile), compile->staged, &meta);
         if (r < 0 && r != -EROFS && !atomic_exchange(&session->told_not_kept, true))
                 fmt_warning("cannot keep %s in %s: %s; it will be compiled again by the next "
-                            "mount; make room, or give another --cache",
+                            "mount; make room, or choose another cache folder",
                         compile->program->path, cache_directory(session->cache), strerror(-r));
 }
 

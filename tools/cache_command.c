@@ -200,6 +200,8 @@ static int limit(const struct request *request)
         char text[FMT_SIZE_TEXT];
         uint64_t bytes = cache_limit(request->cache);
 
+        if (request->size > 0 && cache_is_read_only(request->cache))
+                return failed(request, "limit", -EROFS);
         if (request->json)
                 return print_json(json_pack("{s:I}", "limit", (json_int_t)bytes));
         printf("the cache may hold %s\n", fmt_size_text(bytes, text));
@@ -305,6 +307,9 @@ int tool_cache(int argc, char **argv)
                         continue;
                 if (actions[i].run == limit)
                         how.limit = arguments.request.size;
+                /* Only who says how large it may be means one that is not there yet; anybody else
+                 * has mistyped. */
+                how.must_exist = arguments.directory && how.limit == 0;
                 if (cache_open(&how, &arguments.request.cache) < 0)
                         return 1;
                 r = actions[i].run(&arguments.request);

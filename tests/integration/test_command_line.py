@@ -66,8 +66,11 @@ def test_cache_folder_is_chosen(t):
     t.equal(stats["directory"], str(t.cache))
     t.equal(stats["compiles"], 0)
     elsewhere = t.scratch / "elsewhere"
-    t.contains(t.run([XAAS, "cache", "--cache", elsewhere, "stats"]).stdout, str(elsewhere))
+    t.contains(t.run([XAAS, "cache", "--cache", elsewhere, "stats"], expect=1).stderr, "No such file")
+    t.true(not elsewhere.exists(), "a folder was made of a typing error")
+    t.run([XAAS, "cache", "--cache", elsewhere, "limit", "--size", "1G"])
     t.true((elsewhere / "v1" / "objects").is_dir(), "the cache was made")
+    t.contains(t.run([XAAS, "cache", "--cache", elsewhere, "stats"]).stdout, str(elsewhere))
 
 
 def test_the_limit_is_kept(t):
@@ -116,6 +119,9 @@ def test_shared_cache_of_root(t):
     t.contains(done.stdout, "(read-only)")
     done = t.run([*as_nobody, XAAS, "cache", "clear", "--cache", shared], expect=1)
     t.contains(done.stderr, "as its owner")
+    done = t.run([*as_nobody, XAAS, "cache", "limit", "--size=2G", "--cache", shared], expect=1)
+    t.contains(done.stderr, "as its owner")
+    t.contains(t.run([*as_nobody, XAAS, "cache", "limit", "--cache", shared]).stdout, "10.0 GiB")
 
 
 harness.main()

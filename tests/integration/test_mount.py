@@ -231,7 +231,7 @@ def test_other_files_are_named(t):
     other = t.scratch / "other"
     for content, words in [(b"\x1f\x8b" + bytes(100), "gzip"), (b"\x7fELF" + bytes(100), "ELF"),
                            (bytes(257) + b"ustar" + bytes(100), "a tar archive"),
-                           (bytes(1080) + b"\x53\xef" + bytes(100), "ext2/3/4"), (b"", "nothing is at")]:
+                           (bytes(1080) + b"\x53\xef" + bytes(100), "ext2/3/4"), (b"", "it is empty")]:
         other.write_bytes(content)
         t.contains(t.xaasfs(other, mnt).stderr, words)
 

@@ -22,6 +22,7 @@ def test_refusals_say_why(t):
     mnt = t.scratch / "mnt"
     mnt.mkdir()
     (t.scratch / "file").write_bytes(b"no image")
+    os.mkfifo(t.scratch / "pipe")
     for arguments, status, words in [
             ((image, mnt, "-o", "pateince=3"), 2, "did you mean patience?"),
             ((image, mnt, "-o", "offset"), 2, "needs a value"),
@@ -33,6 +34,9 @@ def test_refusals_say_why(t):
             ((t.scratch / "none", mnt), 1, "No such file"),
             ((t.scratch / "file", mnt), 1, "not a squashfs image"),
             ((t.scratch, mnt), 1, "is a folder"),
+            ((t.scratch / "pipe", mnt), 1, "is a special file"),
+            (("", mnt), 1, "its path is empty"),
+            ((image, ""), 1, "mount point is empty"),
             ((image, mnt, "-o", "offset=999999999"), 1, "nothing is at byte"),
     ]:
         done = t.xaasfs(*arguments)
@@ -325,6 +329,25 @@ def test_ready_fd(t):
         t.run(["umount", mnt] if os.geteuid() == 0 else ["fusermount3", "-u", mnt])
         t.equal(process.wait(60), 0)
         t.wait_until(lambda: not harness.processes_of(image), "its end")
+
+
+def test_what_a_script_has_open_is_let_go(t):
+    """Its locks and pipes would else be held for as long as the mount is there."""
+    harness.need_fuse()
+    image = t.squashfs({"a": b"served"})
+    mnt = t.scratch / "mnt"
+    mnt.mkdir()
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with open(image, "rb") as named:
+        process = t.start([harness.binary("xaasfs"), f"/dev/fd/{named.fileno()}", mnt],
+                          pass_fds=[writing, named.fileno()])
+        os.close(writing)
+        t.equal(process.wait(60), 0)
+    t.equal((mnt / "a").read_bytes(), b"served")
+    t.equal(os.read(reading, 1), b"", "what a pipe has to say that nobody holds")
+    os.close(reading)
+    t.run(["umount", mnt] if os.geteuid() == 0 else ["fusermount3", "-u", mnt])
 
 
 def test_ready_fd_of_a_mount_that_fails(t):

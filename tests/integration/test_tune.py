@@ -165,7 +165,7 @@ def test_what_was_chosen_is_forgotten_and_carried_elsewhere(t):
     t.contains(t.run(forget).stdout, "forgotten")
     t.equal(policies(t, packed), ["opt=3"] * 2)
     t.contains(t.run(forget).stdout, "nothing was chosen")
-    t.equal(t.run([XAAS, "tune", "--list"]).stdout, "")
+    t.contains(t.run([XAAS, "tune", "--list"]).stdout, "nothing was chosen")
     t.contains(t.run([XAAS, "tune", "--import", file, "--cache", elsewhere]).stdout, "2 choices")
     t.equal(policies(t, packed, elsewhere), ["opt=3,fp=strict"] * 2)
     # For the target that it was measured for, and no other.
@@ -374,7 +374,7 @@ def test_signals_leave_nothing(t):
             t.equal(process.returncode, 1)
             t.contains(said, "stopped by a signal")
             t.equal(list((t.scratch / "tmp").iterdir()), [], "left in TMPDIR")
-    t.equal(t.run([XAAS, "tune", "--list"]).stdout, "")
+    t.contains(t.run([XAAS, "tune", "--list"]).stdout, "nothing was chosen")
 
 
 harness.main()

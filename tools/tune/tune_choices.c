@@ -59,6 +59,8 @@ int tune_choices_list(struct cache *cache, bool json)
                 printf("\n");
                 return 0;
         }
+        if (json_array_size(choices) == 0)
+                printf("nothing was chosen so far in the cache %s\n", cache_directory(cache));
         json_array_foreach (choices, i, choice) {
                 int size;
                 const char *cpu = tool_target_cpu(

@@ -178,7 +178,7 @@ static int bring_all_up(struct tune *tune, size_t first)
                         tune_candidate_name(candidate));
                 int r = bring_up(tune, candidate);
                 if (r == -EPROTO && i == 0)
-                        fmt_error("cannot tune %s: %s; give a command that succeeds as it is",
+                        fmt_error("cannot tune %s, its command failed: %s; give one that succeeds as it is",
                                 tune->request->program,
                                 candidate->reason ? candidate->reason : "out of memory");
                 if (r < 0 && (r != -EPROTO || i == 0))
