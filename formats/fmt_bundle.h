@@ -23,7 +23,7 @@
  * (the dictionary's own frame uses none). Each frame states its content size.
  *
  * Limits: version 1; flags 0; count 1 to 2^20; raw_size <= 2^31 (manifests: 64 MiB, dictionary:
- * 16 MiB). A reader checks header, XXH3, table order and bounds when it opens, and the SHA-256
+ * 16 MiB, profiles: 256 MiB). A reader checks header, XXH3, table order and bounds when it opens, and the SHA-256
  * of every blob when it reads it: a blob is what its name says or it is not returned.
  *
  * A writer puts frames in the order of (kind, digest): manifests lie together, right behind the
@@ -43,6 +43,8 @@ enum fmt_blob_kind {
         FMT_BLOB_STUB = 4,       /* shared library reduced to what a linker reads */
         FMT_BLOB_TEXT = 5,       /* version script, dynamic list, export list */
         FMT_BLOB_DICTIONARY = 6, /* zstd dictionary */
+        FMT_BLOB_PROFILE = 7,    /* how often a program's code ran, in LLVM's indexed form */
+        FMT_BLOB_LAST = FMT_BLOB_PROFILE,
 };
 
 /* ---- writing ---- */

@@ -15,6 +15,7 @@
 #define BUNDLE_MAX_RAW (UINT64_C(1) << 31)
 #define BUNDLE_MAX_MANIFEST (UINT64_C(64) << 20)
 #define BUNDLE_MAX_DICTIONARY (UINT64_C(16) << 20)
+#define BUNDLE_MAX_PROFILE (UINT64_C(256) << 20)
 
 enum {
         HEADER_VERSION = 8,
@@ -70,6 +71,8 @@ static inline uint64_t bundle_max_raw(enum fmt_blob_kind kind)
                 return BUNDLE_MAX_MANIFEST;
         case FMT_BLOB_DICTIONARY:
                 return BUNDLE_MAX_DICTIONARY;
+        case FMT_BLOB_PROFILE:
+                return BUNDLE_MAX_PROFILE;
         default:
                 return BUNDLE_MAX_RAW;
         }

@@ -102,7 +102,7 @@ static bool entry_is_sane(const struct fmt_bundle *bundle, uint32_t index)
         struct fmt_blob_info info;
 
         entry_info(entry, &info);
-        if (info.kind < FMT_BLOB_MANIFEST || info.kind > FMT_BLOB_DICTIONARY)
+        if (info.kind < FMT_BLOB_MANIFEST || info.kind > FMT_BLOB_LAST)
                 return false;
         if ((info.kind == FMT_BLOB_DICTIONARY) != (index == bundle->dictionary_index))
                 return false;

@@ -103,7 +103,7 @@ int fmt_bundle_add(struct fmt_bundle_writer *writer, enum fmt_blob_kind kind, co
 {
         struct blob wanted = {.kind = kind, .raw_size = size};
 
-        if (kind < FMT_BLOB_MANIFEST || kind > FMT_BLOB_DICTIONARY)
+        if (kind < FMT_BLOB_MANIFEST || kind > FMT_BLOB_LAST)
                 return -EINVAL;
         if (size > bundle_max_raw(kind))
                 return -EFBIG;
@@ -280,7 +280,7 @@ static uint64_t place_frames(struct fmt_bundle_writer *writer)
 {
         uint64_t offset = HEADER_SIZE;
 
-        for (int kind = FMT_BLOB_MANIFEST; kind <= FMT_BLOB_DICTIONARY; kind++)
+        for (int kind = FMT_BLOB_MANIFEST; kind <= FMT_BLOB_LAST; kind++)
                 for (size_t i = 0; i < writer->count; i++)
                         if ((int)writer->blobs[i]->kind == kind) {
                                 writer->blobs[i]->offset = offset;
@@ -291,7 +291,7 @@ static uint64_t place_frames(struct fmt_bundle_writer *writer)
 
 static int write_frames(const struct fmt_bundle_writer *writer, int fd)
 {
-        for (int kind = FMT_BLOB_MANIFEST; kind <= FMT_BLOB_DICTIONARY; kind++)
+        for (int kind = FMT_BLOB_MANIFEST; kind <= FMT_BLOB_LAST; kind++)
                 for (size_t i = 0; i < writer->count; i++) {
                         const struct blob *blob = writer->blobs[i];
                         if ((int)blob->kind != kind)

@@ -104,14 +104,15 @@ static int refuse(const char *what, const char *value)
 
 static int decode_program(json_t *value, struct fmt_manifest *manifest)
 {
-        const char *path, *record, *elf;
-        json_int_t size;
+        const char *path, *record, *elf, *profile = NULL;
+        json_int_t size, profile_time = 0;
         int baseline = 0;
         json_error_t error;
         struct fmt_program *program;
 
-        if (json_unpack_ex(value, &error, JSON_STRICT, "{s:s, s:s, s:s, s:I, s?b}", "path", &path,
-                    "record", &record, "elf", &elf, "size", &size, "baseline", &baseline) < 0)
+        if (json_unpack_ex(value, &error, JSON_STRICT, "{s:s, s:s, s:s, s:I, s?b, s?s, s?I}",
+                    "path", &path, "record", &record, "elf", &elf, "size", &size, "baseline",
+                    &baseline, "profile", &profile, "profile_time", &profile_time) < 0)
                 return refuse("program", error.text);
         if (!fmt_manifest_path_is_sane(path))
                 return refuse("path", path);
@@ -120,13 +121,18 @@ static int decode_program(json_t *value, struct fmt_manifest *manifest)
                 return refuse("order of path", path);
         if (size <= 0 || (uint64_t)size > FMT_PROMISED_MAX)
                 return refuse("size of program", path);
+        if (profile_time < 0 || (!profile && profile_time > 0))
+                return refuse("profile of program", path);
         int r = fmt_manifest_add(manifest, &program);
         if (r < 0)
                 return r;
         program->size = (uint64_t)size;
         program->baseline = baseline;
+        program->has_profile = profile != NULL;
+        program->profile_time = (uint64_t)profile_time;
         if (fmt_digest_from_hex(record, &program->record) < 0 ||
-                fmt_digest_from_hex(elf, &program->elf) < 0)
+                fmt_digest_from_hex(elf, &program->elf) < 0 ||
+                (profile != NULL && fmt_digest_from_hex(profile, &program->profile) < 0))
                 r = refuse("digest of program", path);
         int copied = fmt_json_copy(path, &program->path);
         if (copied < 0) {
@@ -230,6 +236,13 @@ static json_t *encode_program(const struct fmt_program *program)
                 "elf", elf, "size", (json_int_t)program->size);
         if (object && program->baseline)
                 json_object_set_new(object, "baseline", json_true());
+        if (object && program->has_profile) {
+                fmt_digest_to_hex(&program->profile, elf);
+                json_object_set_new(object, "profile", json_string(elf));
+                if (program->profile_time > 0)
+                        json_object_set_new(object, "profile_time",
+                                json_integer((json_int_t)program->profile_time));
+        }
         return object;
 }
 

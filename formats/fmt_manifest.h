@@ -23,6 +23,9 @@ struct fmt_program {
         struct fmt_digest record;
         uint64_t size;         /* promised size, bytes */
         bool baseline;         /* the file holds the generic ELF */
+        bool has_profile;
+        struct fmt_digest profile; /* how often its code ran (`xaas profile`), and when that was made, */
+        uint64_t profile_time;     /* seconds since the epoch */
         struct fmt_digest elf; /* SHA-256 of the generic ELF as packed (also for lean images) */
 };
 

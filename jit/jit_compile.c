@@ -103,8 +103,11 @@ static int load_profile(struct jit_compile *compile)
         const struct jit_program *program = compile->program;
         if (!program->has_profile)
                 return 0;
-        int r = jit_profile_data(compile->session->cache, &program->profile.data, &compile->profile,
-                &compile->profile_size);
+        int r = program->is_shipped
+                        ? fmt_bundle_read(compile->session->bundle, &program->profile.data,
+                                  &compile->profile, &compile->profile_size)
+                        : jit_profile_data(compile->session->cache, &program->profile.data,
+                                  &compile->profile, &compile->profile_size);
         if (r < 0 && r != -ENOMEM) {
                 fmt_warning("the profile of %s cannot be read: %s; it is compiled without; import "
                             "the profile again",

@@ -130,6 +130,12 @@ int jit_profile_data(
         return r;
 }
 
+char *jit_profile_file_name(const char *folder, const char *path)
+{
+        char *name;
+        return asprintf(&name, "%s/%s.profdata", folder, path) < 0 ? NULL : name;
+}
+
 int jit_profile_load_file(const char *file, void **ret, uint64_t *ret_size)
 {
         static const unsigned char magic[] = {0xff, 'l', 'p', 'r', 'o', 'f', 'i', 0x81};

@@ -44,6 +44,10 @@ void jit_profile_done(struct jit_profile *profile);
 int jit_profile_data(
         struct cache *cache, const struct fmt_digest *digest, void **ret, size_t *ret_size);
 
+/* What the profile of the program at PATH is called in a folder of profiles:
+ * "FOLDER/usr/bin/x.profdata". The caller frees it; NULL: out of memory. */
+char *jit_profile_file_name(const char *folder, const char *path);
+
 /* Reads FILE. The caller frees *ret. -EBADMSG: it does not begin as LLVM's indexed profiles do;
  * -EFBIG. */
 int jit_profile_load_file(const char *file, void **ret, uint64_t *ret_size);

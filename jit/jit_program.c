@@ -154,7 +154,19 @@ static int read_profile(const struct jit_session *session, struct jit_program *p
         return r;
 }
 
-static int choose_profile(const struct jit_session *session, struct jit_program *program)
+/* The image's, unless the cache has a younger one. */
+static void prefer_shipped(struct jit_program *program, const struct fmt_program *entry)
+{
+        if (!entry->has_profile ||
+                (program->has_profile && program->profile.time >= entry->profile_time))
+                return;
+        program->profile.data = entry->profile;
+        program->profile.time = entry->profile_time;
+        program->has_profile = program->is_shipped = true;
+}
+
+static int choose_profile(const struct jit_session *session, const struct fmt_program *entry,
+        struct jit_program *program)
 {
         int r = jit_profile_name(program->variant, &program->profile_name);
         if (r < 0)
@@ -164,6 +176,7 @@ static int choose_profile(const struct jit_session *session, struct jit_program 
                 return 0;
         r = read_profile(session, program);
         program->has_profile = r == 0;
+        prefer_shipped(program, entry);
         return r == -ENOENT ? 0 : r;
 }
 
@@ -244,7 +257,7 @@ int jit_program_load(
         if (r == 0)
                 r = choose_policy(session, loaded);
         if (r == 0)
-                r = choose_profile(session, loaded);
+                r = choose_profile(session, program, loaded);
         if (r == 0)
                 r = compute_keys(session, loaded);
         if (r < 0)

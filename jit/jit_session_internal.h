@@ -52,6 +52,7 @@ struct jit_program {
         struct fmt_digest profile_name;
         bool counts; /* how often its code runs, into the session's folder */
         bool has_profile;
+        bool is_shipped; /* it lies in the image, and not in the cache */
         struct jit_profile profile;
         struct jit_target *own_target;   /* where the policy names one; else NULL */
         const struct jit_target *target; /* that, or the session's */

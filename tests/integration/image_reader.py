@@ -11,8 +11,9 @@ import harness
 
 HEADER = struct.Struct("<8sIIIIQQ32sQQ")
 ENTRY = struct.Struct("<32sQQQB7s")
-KINDS = {1: "manifest", 2: "module", 3: "native", 4: "stub", 5: "text", 6: "dictionary"}
-LIMITS = {"manifest": 64 << 20, "dictionary": 16 << 20}
+KINDS = {1: "manifest", 2: "module", 3: "native", 4: "stub", 5: "text", 6: "dictionary",
+         7: "profile"}
+LIMITS = {"manifest": 64 << 20, "dictionary": 16 << 20, "profile": 256 << 20}
 
 
 def _library(name):

@@ -221,7 +221,7 @@ def profile_of(t, image, program="/usr/bin/alone"):
     with t.mount(image.path) as mnt:
         t.run([mnt / program.lstrip("/"), 5000])
     image.profile("finish")
-    image.profile("export", t.scratch / "exported", program)
+    image.profile("export", t.scratch / "exported")
     image.profile("forget")
     return t.scratch / "exported" / f"{program.lstrip('/')}.profdata"
 
@@ -271,6 +271,58 @@ def test_import_and_export(t):
     t.contains(image.profile("import", t.scratch, expect=1).stderr, "holds no profile")
     t.contains(image.profile("export", t.scratch / "out", "/usr/bin/other", expect=1).stderr,
                "there is no profile")
+
+
+def shipped_key(t, packed):
+    """The key of the library as a mount compiles it, which must be with some profile."""
+    with t.mount(packed) as mnt:
+        t.run([mnt / "usr/bin/walk", 500])
+        t.wait_until(lambda: "profile" in state(mnt, "usr/lib/libsteps.so"), "it is in the cache")
+        t.equal(calls_through_table(t, mnt / "usr/lib/libsteps.so"), 0, "calls through the table")
+        return key(mnt, "usr/lib/libsteps.so")
+
+
+def test_shipped_in_an_image(t):
+    """The image's profile serves every mount that has no younger one of its own."""
+    image = Image(t)
+    good = profile_of(t, image, "/usr/bin/walk")
+    root = t.scratch / "image-root"
+    packed = {}
+    for when in ("past", "future"):
+        for file in (t.scratch / "exported").rglob("*.profdata"):
+            made = os.stat(file).st_mtime + (-5000 if when == "past" else 10000)
+            os.utime(file, (made, made))
+        packed[when] = t.scratch / f"{when}.sqfs"
+        t.run([XAAS, "pack", "--profile", t.scratch / "exported", root, packed[when]])
+    told = json.loads(t.run([XAAS, "inspect", "--json", packed["past"]]).stdout)
+    t.equal(told["stored"]["profiles"]["count"], 2)
+    t.equal([program["path"] for program in told["programs"] if "profile" in program],
+            ["usr/bin/walk", "usr/lib/libsteps.so"])
+    t.equal(listed(t), {}, "profiles in the cache")
+    shipped = shipped_key(t, packed["past"])
+    t.run([XAAS, "profile", "start", packed["past"], "/usr/bin/walk"])
+    with t.mount(packed["past"]) as mnt:
+        t.run([mnt / "usr/bin/walk", 700])
+    t.run([XAAS, "profile", "finish", packed["past"]])
+    t.true(shipped_key(t, packed["past"]) != shipped, "the cache's is younger")
+    t.equal(shipped_key(t, packed["future"]), shipped, "the image's is younger")
+    t.run([XAAS, "profile", "export", packed["future"], t.scratch / "again", "/usr/bin/walk"])
+    t.equal((t.scratch / "again/usr/bin/walk.profdata").read_bytes(), good.read_bytes())
+
+
+def test_pack_takes_what_is_named(t):
+    image = Image(t)
+    good = profile_of(t, image)
+    root = t.scratch / "image-root"
+
+    def pack(given, expect=0):
+        return t.run([XAAS, "pack", "--profile", given, root, t.scratch / "again.sqfs"], expect=expect).stderr
+
+    t.equal(pack(f"/usr/bin/alone={good}"), "")
+    t.contains(pack(f"/no/such={good}"), "no portable object")
+    t.contains(pack(t.scratch / "nowhere", expect=1), "No such file")
+    t.contains(pack(good, expect=1), "PROGRAM=FILE")
+    t.contains(pack(f"usr/bin/alone={image.path}", expect=1), "no profile of LLVM")
 
 
 def test_finish_without_counts(t):

@@ -61,6 +61,10 @@ static json_t *describe_program(const struct fmt_program *program)
         json_object_set_new(object, "promised_size", json_integer((json_int_t)program->size));
         json_object_set_new(object, "baseline", json_boolean(program->baseline));
         json_object_set_new(object, "record", json_string(hex));
+        if (program->has_profile) {
+                fmt_digest_to_hex(&program->profile, hex);
+                json_object_set_new(object, "profile", json_string(hex));
+        }
         return object;
 }
 
@@ -91,12 +95,12 @@ static int add_programs(const struct image_bundle *image, struct totals *totals,
 
 static void add_blobs(const struct fmt_bundle *bundle, json_t *object)
 {
-        static const char *const names[] = {
-                NULL, "manifests", "modules", "native_objects", "stubs", "texts", "dictionary"};
+        static const char *const names[] = {NULL, "manifests", "modules", "native_objects", "stubs",
+                "texts", "dictionary", "profiles"};
         json_t *kinds = json_object();
 
         json_object_set_new(object, "stored", kinds);
-        for (int kind = FMT_BLOB_MANIFEST; kind <= FMT_BLOB_DICTIONARY; kind++) {
+        for (int kind = FMT_BLOB_MANIFEST; kind <= FMT_BLOB_LAST; kind++) {
                 json_int_t count = 0, raw = 0, stored = 0;
                 for (size_t i = 0; i < fmt_bundle_count(bundle); i++) {
                         struct fmt_blob_info info;

@@ -5,6 +5,7 @@
 #include "fmt_log.h"
 #include "image_bundle.h"
 #include "pack_image.h"
+#include "pack_profiles.h"
 #include "pack_programs.h"
 #include "pack_report.h"
 #include "pack_stream.h"
@@ -27,6 +28,7 @@ struct pack {
         const char *target;
         char **exclude;
         char **trust; /* paths of earlier images */
+        char **profiles;
         struct fmt_digest *trusted;
         size_t n_trusted;
         bool lean;
@@ -42,12 +44,13 @@ static void pack_done(struct pack *pack)
 {
         fmt_strings_free(pack->exclude);
         fmt_strings_free(pack->trust);
+        fmt_strings_free(pack->profiles);
         free(pack->trusted);
 }
 
 /* ---- command line ---- */
 
-enum { LEAN = 1, KEEP_BASELINE, LEVEL, EXCLUDE, DEBUG, TRUST, ALL_ROOT, QUIET };
+enum { LEAN = 1, KEEP_BASELINE, LEVEL, EXCLUDE, DEBUG, TRUST, PROFILE, ALL_ROOT, QUIET };
 
 static const struct tool_option options[] = {
         {LEAN, 0, "lean", NULL,
@@ -59,6 +62,8 @@ static const struct tool_option options[] = {
         {DEBUG, 0, "debug", NULL, "keep the debug information of portable objects"},
         {TRUST, 0, "trust", "OLD.sqfs",
                 "accept what was compiled for the modules of that earlier image"},
+        {PROFILE, 0, "profile", "DIR",
+                "take in what `xaas profile export` wrote, or PROGRAM=FILE; may be repeated"},
         {ALL_ROOT, 0, "all-root", NULL, "everything in the image belongs to root"},
         {QUIET, 'q', "quiet", NULL, "no progress and no summary"},
         {0, 0, NULL, NULL, NULL},
@@ -103,6 +108,8 @@ static int take_option(struct tool_line *line, int id, const char *value, struct
                 return 0;
         case TRUST:
                 return fmt_strings_append(&pack->trust, value);
+        case PROFILE:
+                return fmt_strings_append(&pack->profiles, value);
         case ALL_ROOT:
                 pack->all_root = true;
                 return 0;
@@ -322,6 +329,7 @@ static int pack_contents(
                 .threads = pack->threads,
                 .trusted = pack->trusted,
                 .n_trusted = pack->n_trusted,
+                .profiles = pack->profiles,
                 .progress = !pack->quiet && isatty(2) ? pack_report_progress : NULL};
         struct pack_programs *programs;
         uint64_t bundle_size;
@@ -355,7 +363,9 @@ static int run(struct pack *pack)
                         strerror(-r));
                 return r;
         }
-        r = read_trusted(pack);
+        r = pack_profiles_check(pack->profiles);
+        if (r == 0)
+                r = read_trusted(pack);
         if (r == 0)
                 r = pack_tree_read(pack->rootfs, pack->exclude, &tree);
         if (r == 0)

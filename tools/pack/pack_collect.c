@@ -5,6 +5,7 @@
 #include "fmt_elf.h"
 #include "fmt_log.h"
 #include "pack_libraries.h"
+#include "pack_profiles.h"
 #include "pack_programs.h"
 
 #include <search.h>
@@ -288,6 +289,9 @@ static int take_program(struct collection *all, struct pack_program *program)
         entry->size = fmt_promised_size(program->elf_size);
         entry->baseline = !all->programs->options->lean;
         entry->elf = program->elf;
+        r = pack_profiles_take(all->programs->options->profiles, all->writer, entry);
+        if (r < 0)
+                return r;
         all->programs->portable++;
         all->programs->elf_bytes += program->elf_size;
         return fmt_bundle_add(all->writer, FMT_BLOB_MANIFEST, json, size, &entry->record);
@@ -344,6 +348,7 @@ static int write_bundle(struct collection *all, int fd, uint64_t *ret_size)
                 if (r < 0)
                         return r;
         }
+        pack_profiles_warn(options->profiles, all->manifest);
         int r = fmt_manifest_encode(all->manifest, &json, &size);
         if (r == 0)
                 r = fmt_bundle_add(all->writer, FMT_BLOB_MANIFEST, json, size, &root);

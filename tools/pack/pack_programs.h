@@ -31,6 +31,7 @@ struct pack_programs_options {
         unsigned threads;
         const struct fmt_digest *trusted; /* roots of earlier images */
         size_t n_trusted;
+        char *const *profiles; /* as for pack_profiles_take */
         void (*progress)(void *context, const char *what, size_t done, size_t total); /* or NULL */
         void *context;
 };

@@ -57,10 +57,4 @@ int profile_each(const struct profile_image *image, char *const *paths,
  * Damaged ones are left out. The caller frees *ret. Says what is wrong. */
 int profile_merge(const char *folder, char *const *files, void **ret, size_t *ret_size);
 
-/* ---- profiles as files (profile_file.c) ---- */
-
-/* The profile's file for the program at PATH in FOLDER: "FOLDER/usr/bin/x.profdata". NULL: out of
- * memory. */
-char *profile_file_name(const char *folder, const char *path);
-
 #endif

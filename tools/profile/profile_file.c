@@ -72,13 +72,6 @@ struct transfer {
         size_t n;
 };
 
-char *profile_file_name(const char *folder, const char *path)
-{
-        char *name;
-
-        return asprintf(&name, "%s/%s.profdata", folder, path) < 0 ? NULL : name;
-}
-
 static int make_folders(const char *file)
 {
         _cleanup_free_ char *path = strdup(file);
@@ -114,36 +107,51 @@ static int write_file(const char *path, const void *data, size_t size, uint64_t 
         return futimens(fd, times) < 0 ? -errno : 0;
 }
 
+/* What mounts use: the cache's, unless the image's is younger. *ret_made: seconds since the epoch.
+ * -ENOENT: there is none. */
+static int read_used(const struct profile_image *image, const struct profile_program *program,
+        void **ret, size_t *ret_size, uint64_t *ret_made)
+{
+        const struct fmt_program *entry = program->entry;
+        _cleanup_(jit_profile_done) struct jit_profile profile = {0};
+        int r = -ENOENT;
+
+        for (size_t i = 0; i < program->n_names && r == -ENOENT; i++)
+                r = jit_profile_read(image->cache, &program->names[i], &profile);
+        if (entry->has_profile &&
+                (r == -ENOENT || (r == 0 && profile.time < entry->profile_time))) {
+                *ret_made = entry->profile_time;
+                return fmt_bundle_read(image->image.bundle, &entry->profile, ret, ret_size);
+        }
+        *ret_made = profile.time;
+        return r < 0 ? r : jit_profile_data(image->cache, &profile.data, ret, ret_size);
+}
+
 static int export_program(void *context, const struct profile_program *program)
 {
         struct transfer *transfer = context;
-        struct cache *cache = transfer->image->cache;
         _cleanup_free_ char *file =
-                profile_file_name(transfer->request->place, program->entry->path);
+                jit_profile_file_name(transfer->request->place, program->entry->path);
+        _cleanup_free_ void *data = NULL;
+        uint64_t made;
+        size_t size;
+        int r;
 
         if (!file)
                 return -ENOMEM;
-        for (size_t i = 0; i < program->n_names; i++) {
-                _cleanup_(jit_profile_done) struct jit_profile profile = {0};
-                _cleanup_free_ void *data = NULL;
-                size_t size;
-                int r = jit_profile_read(cache, &program->names[i], &profile);
-                if (r == -ENOENT)
-                        continue;
-                if (r == 0)
-                        r = jit_profile_data(cache, &profile.data, &data, &size);
-                if (r == 0)
-                        r = write_file(file, data, size, profile.time);
-                if (r < 0) {
-                        fmt_error("cannot export the profile of /%s to %s: %s; make room there, "
-                                  "or choose another folder",
-                                program->entry->path, file, strerror(-r));
-                        return r;
-                }
-                printf("%s\n", file);
-                transfer->n++;
-                break;
+        r = read_used(transfer->image, program, &data, &size, &made);
+        if (r == -ENOENT)
+                return 0;
+        if (r == 0)
+                r = write_file(file, data, size, made);
+        if (r < 0) {
+                fmt_error("cannot export the profile of /%s to %s: %s; make room there, or choose "
+                          "another folder",
+                        program->entry->path, file, strerror(-r));
+                return r;
         }
+        printf("%s\n", file);
+        transfer->n++;
         return 0;
 }
 
@@ -195,7 +203,7 @@ static int import_program(void *context, const struct profile_program *program)
 
         if (stat(place, &st) < 0 || !S_ISDIR(st.st_mode))
                 return import_file(transfer, program, place);
-        _cleanup_free_ char *file = profile_file_name(place, program->entry->path);
+        _cleanup_free_ char *file = jit_profile_file_name(place, program->entry->path);
         int r = file ? import_file(transfer, program, file) : -ENOMEM;
         return r == -ENOENT ? 0 : r;
 }
