@@ -5,6 +5,7 @@
 #include "fmt_cleanup.h"
 #include "fmt_index.h"
 #include "fmt_log.h"
+#include "fmt_whole.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -138,15 +139,9 @@ static int copy_file(int fd, size_t size, void **ret_map)
 
         if (map == MAP_FAILED)
                 return -errno;
-        for (size_t done = 0; done < size;) {
-                ssize_t n = pread(fd, (char *)map + done, size - done, (off_t)done);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0) {
-                        munmap(map, size);
-                        return -EIO;
-                }
-                done += (size_t)n;
+        if (fmt_read_whole(fd, map, size, 0) < 0) {
+                munmap(map, size);
+                return -EIO;
         }
         mprotect(map, size, PROT_READ);
         *ret_map = map;
@@ -220,19 +215,6 @@ struct fmt_index_keeper cache_index_keeper(struct cache *cache)
 
 /* ---- keeping ---- */
 
-static int write_all(int fd, const void *bytes, size_t size)
-{
-        for (size_t done = 0; done < size;) {
-                ssize_t n = write(fd, (const char *)bytes + done, size - done);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                done += (size_t)n;
-        }
-        return 0;
-}
-
 static int stage(struct cache *cache, const struct fmt_index_origin *origin, int *ret_fd)
 {
         struct footer footer = {.magic = MAGIC, .size = origin->size, .image = origin->image};
@@ -243,9 +225,9 @@ static int stage(struct cache *cache, const struct fmt_index_origin *origin, int
         hash(&footer, offsetof(struct footer, footer_xxh3), footer.footer_xxh3);
         r = cache_stage(cache, origin->size + sizeof(footer), &fd);
         if (r == 0)
-                r = write_all(fd, origin->data, origin->size);
+                r = fmt_write_whole(fd, origin->data, origin->size);
         if (r == 0)
-                r = write_all(fd, &footer, sizeof(footer));
+                r = fmt_write_whole(fd, &footer, sizeof(footer));
         if (r == 0 && fsync(fd) < 0)
                 r = -errno;
         if (r == 0)

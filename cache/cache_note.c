@@ -4,6 +4,7 @@
 #include "cache_folder.h"
 #include "cache_internal.h"
 #include "fmt_cleanup.h"
+#include "fmt_whole.h"
 
 #include <endian.h>
 #include <fcntl.h>
@@ -30,20 +31,6 @@ static void sum_of(const void *data, size_t size, XXH128_canonical_t *ret)
         XXH128_canonicalFromHash(ret, XXH3_128bits(data, size));
 }
 
-static int write_all(int fd, const void *data, size_t size)
-{
-        for (const char *at = data; size > 0;) {
-                ssize_t n = write(fd, at, size);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                at += n;
-                size -= (size_t)n;
-        }
-        return 0;
-}
-
 /* In the folder of scratch files, where whoever dies leaves nothing for long. */
 static int write_temporary(struct cache *cache, const char *name, const void *data, size_t size)
 {
@@ -54,9 +41,9 @@ static int write_temporary(struct cache *cache, const char *name, const void *da
         if (fd < 0)
                 return -errno;
         sum_of(data, size, &sum);
-        int r = write_all(fd, data, size);
+        int r = fmt_write_whole(fd, data, size);
         if (r == 0)
-                r = write_all(fd, &sum, sizeof sum);
+                r = fmt_write_whole(fd, &sum, sizeof sum);
         return r < 0 ? r : fsync(fd) < 0 ? -errno : 0;
 }
 
@@ -83,19 +70,6 @@ int cache_note_write(struct cache *cache, const char *kind, const struct fmt_dig
         return r;
 }
 
-static int read_all(int fd, char *buffer, size_t size)
-{
-        for (size_t done = 0; done < size;) {
-                ssize_t n = pread(fd, buffer + done, size - done, (off_t)done);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? -errno : -EBADMSG;
-                done += (size_t)n;
-        }
-        return 0;
-}
-
 int cache_note_read(struct cache *cache, const char *kind, const struct fmt_digest *name,
         void **ret, size_t *ret_size)
 {
@@ -116,7 +90,7 @@ int cache_note_read(struct cache *cache, const char *kind, const struct fmt_dige
         _cleanup_free_ char *data = malloc(size + SUM_SIZE);
         if (data == NULL)
                 return -ENOMEM;
-        r = read_all(fd, data, size + SUM_SIZE);
+        r = fmt_read_whole(fd, data, size + SUM_SIZE, 0);
         if (r < 0)
                 return r;
         sum_of(data, size, &sum);

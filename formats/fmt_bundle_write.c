@@ -2,6 +2,7 @@
 #include "fmt_bundle_layout.h"
 #include "fmt_bundle_train.h"
 #include "fmt_cleanup.h"
+#include "fmt_whole.h"
 
 #include <pthread.h>
 #include <search.h>
@@ -258,23 +259,6 @@ static int compress_all(struct fmt_bundle_writer *writer, unsigned threads)
 
 /* ---- output ---- */
 
-static int write_all(int fd, const void *data, size_t size)
-{
-        const char *from = data;
-
-        while (size > 0) {
-                ssize_t put = write(fd, from, size);
-                if (put < 0) {
-                        if (errno == EINTR)
-                                continue;
-                        return -errno;
-                }
-                from += put;
-                size -= (size_t)put;
-        }
-        return 0;
-}
-
 /* Gives every frame its place: by kind, then by digest. Returns where the frames end. */
 static uint64_t place_frames(struct fmt_bundle_writer *writer)
 {
@@ -296,7 +280,7 @@ static int write_frames(const struct fmt_bundle_writer *writer, int fd)
                         const struct blob *blob = writer->blobs[i];
                         if ((int)blob->kind != kind)
                                 continue;
-                        int r = write_all(fd, blob->stored, blob->stored_size);
+                        int r = fmt_write_whole(fd, blob->stored, blob->stored_size);
                         if (r < 0)
                                 return r;
                 }
@@ -356,8 +340,9 @@ static int write_compressed(
         int r = fill_header(writer, root, table_offset, table, header);
         if (r < 0)
                 return r;
-        if ((r = write_all(fd, header, sizeof header)) < 0 || (r = write_frames(writer, fd)) < 0 ||
-                (r = write_all(fd, table, table_size)) < 0)
+        if ((r = fmt_write_whole(fd, header, sizeof header)) < 0 ||
+                (r = write_frames(writer, fd)) < 0 ||
+                (r = fmt_write_whole(fd, table, table_size)) < 0)
                 return r;
         if (ret_size)
                 *ret_size = table_offset + table_size;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fmt_source.h"
 
+#include "fmt_whole.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
 
 static bool within(uint64_t size, size_t wanted, uint64_t offset)
 {
@@ -14,24 +15,10 @@ static bool within(uint64_t size, size_t wanted, uint64_t offset)
 static int read_fd(void *context, void *buffer, size_t size, uint64_t offset)
 {
         const struct fmt_source_fd *part = context;
-        char *to = buffer;
 
         if (!within(part->size, size, offset))
                 return -EIO;
-        while (size > 0) {
-                ssize_t got = pread(part->fd, to, size, (off_t)(part->offset + offset));
-                if (got < 0) {
-                        if (errno == EINTR)
-                                continue;
-                        return -errno;
-                }
-                if (got == 0)
-                        return -EIO;
-                to += got;
-                offset += (uint64_t)got;
-                size -= (size_t)got;
-        }
-        return 0;
+        return fmt_read_whole(part->fd, buffer, size, part->offset + offset);
 }
 
 struct fmt_source fmt_source_of_fd(struct fmt_source_fd *part)

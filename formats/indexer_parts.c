@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "indexer_parts.h"
 
+#include "fmt_whole.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 int indexer_part_append(struct indexer_part *part, const void *bytes, size_t size)
 {
@@ -33,19 +34,6 @@ int indexer_text(struct indexer_parts *parts, const void *bytes, size_t size, ui
         return error < 0 ? error : indexer_part_append(&parts->text, "", 1);
 }
 
-static int write_all(int fd, const void *data, size_t size)
-{
-        for (size_t done = 0; done < size;) {
-                ssize_t n = write(fd, (const char *)data + done, size - done);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                done += (size_t)n;
-        }
-        return 0;
-}
-
 int indexer_write(const struct indexer_parts *parts, struct fmt_index_header *header, int output_fd)
 {
         const struct {
@@ -69,10 +57,10 @@ int indexer_write(const struct indexer_parts *parts, struct fmt_index_header *he
                 *all[i].count = (uint32_t)(all[i].part->size / all[i].each);
                 header->total_size += all[i].part->size;
         }
-        int error = write_all(output_fd, header, sizeof *header);
+        int error = fmt_write_whole(output_fd, header, sizeof *header);
         for (size_t i = 0; error == 0 && i < sizeof all / sizeof *all; i++)
-                error = write_all(output_fd, all[i].part->data, all[i].part->size);
-        return error < 0 ? error : write_all(output_fd, parts->text.data, parts->text.size);
+                error = fmt_write_whole(output_fd, all[i].part->data, all[i].part->size);
+        return error < 0 ? error : fmt_write_whole(output_fd, parts->text.data, parts->text.size);
 }
 
 void indexer_parts_done(struct indexer_parts *parts)
