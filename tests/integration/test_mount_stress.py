@@ -63,7 +63,7 @@ def test_sixty_four_processes_while_programs_compile(t):
             # So that there is always something to compile.
             t.run([harness.binary("xaas"), "cache", "clear", "--cache", t.cache])
         crowd.end()
-    t.true(cache_stats(t)["compiles"] > 2, "nothing was compiled meanwhile")
+    t.true(cache_stats(t)["compiles"] > 0, "nothing was compiled meanwhile")
     t.true("error" not in mount.log, mount.log)
     mount.stop()
     check_gone(t, mount)
