@@ -77,7 +77,8 @@ struct fs_program_opens {
         uint64_t ever;        /* opens that were answered with it since the mount began */
         unsigned waiting;     /* for its compile */
         uint64_t waits_since; /* the first of those: fs_watch_now */
-        bool queued;          /* the compile has not begun */
+        bool compiles;        /* `progress` is how far that is */
+        struct jit_progress progress;
 };
 void fs_program_opens(struct fs_program *program, struct fs_program_opens *ret);
 

@@ -170,8 +170,9 @@ void fs_program_opens(struct fs_program *program, struct fs_program_opens *ret)
                         ret->waits_since = waiter->arrived;
                 ret->waiting++;
         }
-        if (ret->waiting > 0)
-                ret->queued = jit_session_is_queued(program->shared->session, program->loaded);
+        if (program->loaded != NULL)
+                ret->compiles = jit_session_progress(program->shared->session, program->loaded,
+                                        &ret->progress) == 0;
         pthread_mutex_unlock(&program->lock);
 }
 

@@ -14,8 +14,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* Programs that are waited for, of which an answer tells. */
-#define MOST_WAITS 16
+/* Compiles of which an answer tells. */
+#define MOST_COMPILES 16
 
 /* Adds VALUE, which it takes, under KEY; without memory the answer lacks it. */
 static void put(json_t *object, const char *key, json_t *value)
@@ -136,59 +136,89 @@ static void describe_data(const struct fs *fs, json_t *status)
         put(status, "read_ahead", ahead);
 }
 
-/* A program that is waited for. */
-struct wait {
+/* A program that is compiled or waits for that. */
+struct compile {
         const char *path;
+        uint64_t since; /* somebody waits, or else it was asked for: fs_watch_now */
         struct fs_program_opens opens;
 };
 
-/* The longest waits first; *N of them so far. The shortest goes where there is no room. */
-static void insert(struct wait *waits, unsigned *n, const struct wait *wait)
+/* Whether A is to be told before B: what is waited for first, and of those the longest. */
+static bool goes_before(const struct compile *a, const struct compile *b)
 {
-        unsigned at = *n;
-        while (at > 0 && waits[at - 1].opens.waits_since > wait->opens.waits_since)
-                at--;
-        if (at == MOST_WAITS)
-                return;
-        *n += *n < MOST_WAITS;
-        memmove(&waits[at + 1], &waits[at], (*n - at - 1) * sizeof *waits);
-        waits[at] = *wait;
+        const bool a_waits = a->opens.waiting > 0, b_waits = b->opens.waiting > 0;
+        return a_waits != b_waits ? a_waits : a->since < b->since;
 }
 
-static json_t *describe_waits(const struct wait *waits, unsigned n)
+/* *N of them so far, in order. The last one goes where there is no room. */
+static void insert(struct compile *compiles, unsigned *n, const struct compile *compile)
+{
+        unsigned at = *n;
+        while (at > 0 && goes_before(compile, &compiles[at - 1]))
+                at--;
+        if (at == MOST_COMPILES)
+                return;
+        *n += *n < MOST_COMPILES;
+        memmove(&compiles[at + 1], &compiles[at], (*n - at - 1) * sizeof *compiles);
+        compiles[at] = *compile;
+}
+
+static json_t *describe_compile(const struct compile *compile, uint64_t now)
+{
+        const struct jit_progress *progress = &compile->opens.progress;
+        json_t *told = json_object();
+        _cleanup_free_ char *path = NULL;
+        if (asprintf(&path, "/%s", compile->path) < 0)
+                path = NULL;
+        put(told, "path", path != NULL ? clean_string(path) : NULL);
+        put_number(told, "opens", compile->opens.waiting);
+        put_seconds(told, "seconds", now > compile->since ? now - compile->since : 0);
+        put(told, "phase", json_string(jit_step_name(progress->step)));
+        if (progress->modules > 0) {
+                put_number(told, "modules", progress->modules);
+                put_number(told, "modules_compiled", progress->compiled);
+                put_number(told, "modules_reusable", progress->reusable);
+        }
+        return told;
+}
+
+static json_t *describe_compiles(const struct compile *compiles, unsigned n)
 {
         json_t *list = json_array();
         const uint64_t now = fs_watch_now();
-        for (unsigned i = 0; i < n; i++) {
-                json_t *wait = json_object();
-                _cleanup_free_ char *path = NULL;
-                if (asprintf(&path, "/%s", waits[i].path) < 0)
-                        path = NULL;
-                put(wait, "path", path != NULL ? clean_string(path) : NULL);
-                put_number(wait, "opens", waits[i].opens.waiting);
-                put_seconds(wait, "seconds", now - waits[i].opens.waits_since);
-                put(wait, "phase", json_string(waits[i].opens.queued ? "queued" : "compiling"));
-                json_array_append_new(list, wait);
-        }
+        for (unsigned i = 0; i < n; i++)
+                json_array_append_new(list, describe_compile(&compiles[i], now));
         return list;
+}
+
+/* False if PROGRAM neither is compiled nor waits for it. */
+static bool find_compile(struct fs_program *program, struct compile *ret)
+{
+        ret->path = fs_program_entry(program)->path;
+        fs_program_opens(program, &ret->opens);
+        ret->since = ret->opens.waiting > 0 ? ret->opens.waits_since : ret->opens.progress.since_ns;
+        /* The answer is on its way. */
+        if (!ret->opens.compiles)
+                ret->opens.progress.step = JIT_STEP_PUBLISHING;
+        return ret->opens.compiles || ret->opens.waiting > 0;
 }
 
 static void describe_programs(const struct fs *fs, json_t *status)
 {
         struct fs_program_opens sum = {0};
-        struct wait waits[MOST_WAITS];
-        unsigned n_waits = 0, n_waited_for = 0;
+        struct compile compiles[MOST_COMPILES];
+        unsigned n_told = 0, n_compiles = 0, n_waited_for = 0;
         const size_t n = fs->portable != NULL ? fs_portable_count(fs->portable) : 0;
         for (size_t i = 0; i < n; i++) {
-                struct fs_program *program = fs_portable_program(fs->portable, i);
-                struct wait wait = {.path = fs_program_entry(program)->path};
-                fs_program_opens(program, &wait.opens);
-                sum.native += wait.opens.native;
-                sum.baseline += wait.opens.baseline;
-                sum.waiting += wait.opens.waiting;
-                n_waited_for += wait.opens.waiting > 0;
-                if (wait.opens.waiting > 0)
-                        insert(waits, &n_waits, &wait);
+                struct compile compile;
+                if (find_compile(fs_portable_program(fs->portable, i), &compile)) {
+                        insert(compiles, &n_told, &compile);
+                        n_compiles++;
+                }
+                sum.native += compile.opens.native;
+                sum.baseline += compile.opens.baseline;
+                sum.waiting += compile.opens.waiting;
+                n_waited_for += compile.opens.waiting > 0;
         }
         json_t *files = json_object();
         /* Where nothing is compiled the kernel opens files without asking. Opens and releases that
@@ -203,7 +233,8 @@ static void describe_programs(const struct fs *fs, json_t *status)
         put_number(status, "opens_killed", fs_statistics_amount(fs->statistics, FS_OPENS_KILLED));
         put_number(status, "programs", n);
         put_number(status, "programs_waited_for", n_waited_for);
-        put(status, "waits", describe_waits(waits, n_waits));
+        put_number(status, "programs_compiling", n_compiles);
+        put(status, "compiles", describe_compiles(compiles, n_told));
 }
 
 static void describe_passthrough(const struct fs *fs, json_t *status)
@@ -220,14 +251,14 @@ static void describe_passthrough(const struct fs *fs, json_t *status)
 /* In as many bytes as fit into an answer: paths in an image can be long. NULL without memory. */
 static char *dump(json_t *status, size_t most, size_t *ret_size)
 {
-        json_t *waits = json_object_get(status, "waits");
+        json_t *compiles = json_object_get(status, "compiles");
         for (;;) {
                 char *text = json_dumps(status, JSON_COMPACT | JSON_REAL_PRECISION(15));
                 *ret_size = text != NULL ? strlen(text) : 0;
-                if (text == NULL || *ret_size <= most || json_array_size(waits) == 0)
+                if (text == NULL || *ret_size <= most || json_array_size(compiles) == 0)
                         return text;
                 free(text);
-                json_array_remove(waits, json_array_size(waits) - 1);
+                json_array_remove(compiles, json_array_size(compiles) - 1);
         }
 }
 

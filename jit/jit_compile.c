@@ -7,6 +7,7 @@
 #include "jit_clock.h"
 #include "jit_scratch.h"
 #include "jit_worker.h"
+#include "jit_worker_job.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -25,6 +26,7 @@ struct jit_compile {
         struct jit_session *session;
         const struct jit_program *program;
         unsigned threads;
+        struct jit_board *board;
         struct cache_lock *lock;
         struct jit_scratch *scratch;
         struct jit_worker *worker;
@@ -60,6 +62,7 @@ static int take_lock(struct jit_compile *compile)
                         session->cache, &compile->program->keys[0], false, &compile->lock);
                 if (r != -EWOULDBLOCK)
                         return r;
+                jit_board_set_step(compile->board, JIT_STEP_ELSEWHERE);
                 if (is_called_off(session, wait_ms))
                         return -ECANCELED;
                 wait_ms = wait_ms < LOCK_POLL_MAX ? 2 * wait_ms : LOCK_POLL_MAX;
@@ -144,6 +147,7 @@ static int start_worker(struct jit_compile *compile)
                 .threads = compile->threads};
         order_profile(compile);
         compile->began_ns = jit_now_ns();
+        jit_board_set_step(compile->board, JIT_STEP_STARTING);
         return jit_worker_start(session->spawner, &compile->order, &compile->worker);
 }
 
@@ -152,7 +156,8 @@ static int seed(struct jit_compile *compile)
 {
         struct jit_session *session = compile->session;
         char folder[PATH_MAX];
-        snprintf(folder, sizeof folder, "%s/cache", jit_scratch_path(compile->scratch));
+        snprintf(folder, sizeof folder, "%s/" JIT_WORKER_RESULTS,
+                jit_scratch_path(compile->scratch));
         if (mkdir(folder, 0700) < 0)
                 return -errno;
         if (!compile->seed_folders)
@@ -163,9 +168,18 @@ static int seed(struct jit_compile *compile)
         return n < 0 ? n : 0;
 }
 
+/* Full LTO makes one module of all: how many there were says nothing of how far it is. */
+static void tell_modules(const struct jit_compile *compile)
+{
+        const bool is_one = compile->program->policy.lto == JIT_LTO_FULL;
+        jit_board_set_modules(
+                compile->board, is_one ? 0 : compile->n_modules, (size_t)compile->seeds);
+}
+
 static int feed(struct jit_compile *compile)
 {
         const char *name = NULL;
+        jit_board_set_step(compile->board, JIT_STEP_READING);
         int r = jit_worker_feed(compile->worker, compile->session->bundle, &name);
         compile->fed_ns = jit_now_ns();
         if (r < 0 && name &&
@@ -192,10 +206,13 @@ static int run_worker(struct jit_compile *compile)
                                          "more is compiled until the image is mounted again");
         if (r == 0)
                 r = seed(compile);
+        tell_modules(compile);
         if (r == 0)
                 r = feed(compile);
         if (r < 0)
                 return r;
+        jit_board_follow(compile->board, jit_worker_told(compile->worker),
+                jit_scratch_path(compile->scratch));
         r = jit_worker_wait(compile->worker, compile->session->stop_fd, &compile->report);
         if (r < 0)
                 compile->reason = steal_pointer(&compile->report.reason);
@@ -340,6 +357,7 @@ static int compile_now(struct jit_compile *compile)
         if (r < 0)
                 return r;
         uint64_t copying = jit_now_ns();
+        jit_board_set_step(compile->board, JIT_STEP_PUBLISHING);
         r = stage(compile);
         if (r == 0)
                 r = cache_reopen_readonly(compile->staged, &compile->result.fd);
@@ -350,7 +368,7 @@ static int compile_now(struct jit_compile *compile)
 }
 
 int jit_compile_run(struct jit_session *session, const struct jit_program *program,
-        unsigned threads, uint64_t queued_ns, struct jit_compile **ret)
+        unsigned threads, uint64_t queued_ns, struct jit_board *board, struct jit_compile **ret)
 {
         struct jit_compile *compile = calloc(1, sizeof *compile);
         if (!compile)
@@ -358,6 +376,7 @@ int jit_compile_run(struct jit_session *session, const struct jit_program *progr
         *compile = (struct jit_compile){.session = session,
                 .program = program,
                 .threads = threads,
+                .board = board,
                 .staged = -1,
                 .result.fd = -1};
         int r = take_lock(compile);
@@ -436,7 +455,8 @@ static void keep_modules(struct jit_compile *compile)
         unsigned fresh;
         if (compile->report.opt != compile->program->policy.opt || compile->n_modules == 0)
                 return;
-        snprintf(folder, sizeof folder, "%s/cache", jit_scratch_path(compile->scratch));
+        snprintf(folder, sizeof folder, "%s/" JIT_WORKER_RESULTS,
+                jit_scratch_path(compile->scratch));
         int r = cache_modules_import(session->cache, &session->scopes[0],
                 &compile->program->keys[0], compile->modules, compile->n_modules, folder, &fresh);
         if (r < 0)

@@ -2,9 +2,9 @@
 #include "jit_session_internal.h"
 
 #include "fmt_cleanup.h"
+#include "fmt_cores.h"
 #include "fmt_log.h"
 #include "jit_clock.h"
-#include "fmt_cores.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -26,6 +26,7 @@ struct waiter {
 struct jit_job {
         struct jit_program *program;
         struct waiter *waiters;
+        struct jit_board board;
         uint64_t queued_ns;
         bool started;
         bool is_awaited; /* somebody asked to be told */
@@ -139,6 +140,7 @@ static void free_job(struct jit_job *job)
 {
         if (job->result_fd >= 0)
                 close(job->result_fd);
+        jit_board_done(&job->board);
         jit_program_free(job->program);
         free(job);
 }
@@ -154,7 +156,8 @@ static void refuse(struct jit_session *session, struct jit_job *job, int error, 
 static void carry_out(struct jit_session *session, struct jit_job *job, unsigned threads)
 {
         struct jit_compile *compile;
-        int r = jit_compile_run(session, job->program, threads, job->queued_ns, &compile);
+        int r = jit_compile_run(
+                session, job->program, threads, job->queued_ns, &job->board, &compile);
         pthread_mutex_lock(&session->lock);
         session->n_active--;
         pthread_mutex_unlock(&session->lock);
@@ -259,6 +262,7 @@ int jit_session_request(struct jit_session *session, const struct jit_program *p
                 job->result_fd = -1;
                 job->program = jit_program_reference(program);
                 job->queued_ns = jit_now_ns();
+                jit_board_init(&job->board, job->queued_ns);
                 struct jit_job **end = &session->jobs;
                 while (*end)
                         end = &(*end)->next;
@@ -304,13 +308,15 @@ int jit_session_peek(struct jit_session *session, const struct jit_program *prog
         return r == -ENOENT ? jit_program_peek(session, program, ret_fd) : r;
 }
 
-bool jit_session_is_queued(struct jit_session *session, const struct jit_program *program)
+int jit_session_progress(
+        struct jit_session *session, const struct jit_program *program, struct jit_progress *ret)
 {
         pthread_mutex_lock(&session->lock);
-        const struct jit_job *job = find_job(session, &program->keys[0]);
-        const bool is_queued = job && !job->started;
+        struct jit_job *job = find_job(session, &program->keys[0]);
+        if (job)
+                jit_board_read(&job->board, ret);
         pthread_mutex_unlock(&session->lock);
-        return is_queued;
+        return job ? 0 : -ENOENT;
 }
 
 enum jit_state jit_session_state(

@@ -24,6 +24,7 @@
 #include "jit_host.h"
 #include "jit_policy.h"
 #include "jit_profile.h"
+#include "jit_progress.h"
 #include "jit_spawner.h"
 
 struct jit_session;
@@ -111,7 +112,8 @@ int jit_session_request(struct jit_session *session, const struct jit_program *p
 enum jit_state { JIT_IDLE, JIT_RUNNING, JIT_FAILED };
 enum jit_state jit_session_state(struct jit_session *session, const struct jit_program *program,
         char **ret_reason);
-/* Of those that run or wait: whether its job has not begun, for want of a free worker. */
-bool jit_session_is_queued(struct jit_session *session, const struct jit_program *program);
+/* How far its job is. -ENOENT: none runs or waits. */
+int jit_session_progress(struct jit_session *session, const struct jit_program *program,
+        struct jit_progress *ret);
 
 #endif

@@ -80,9 +80,10 @@ struct jit_compile;
 
 /* Compiles PROGRAM with THREADS threads unless another process has meanwhile: takes the node-wide
  * lock, looks again, runs a worker, copies its result into a file of the cache. QUEUED_NS:
- * CLOCK_MONOTONIC at the request. The outcome, failure included, is in jit_compile_result. */
+ * CLOCK_MONOTONIC at the request. BOARD, where it says how far it is, is borrowed until
+ * jit_compile_end. The outcome, failure included, is in jit_compile_result. */
 int jit_compile_run(struct jit_session *session, const struct jit_program *program,
-        unsigned threads, uint64_t queued_ns, struct jit_compile **ret);
+        unsigned threads, uint64_t queued_ns, struct jit_board *board, struct jit_compile **ret);
 /* Borrowed; valid until jit_compile_end. */
 const struct jit_result *jit_compile_result(const struct jit_compile *compile);
 /* Gives the result its name in the cache, keeps what was learnt of modules, releases the lock. */

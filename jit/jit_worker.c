@@ -409,6 +409,11 @@ int jit_worker_output(const struct jit_worker *worker)
         return worker->fds[JIT_WORKER_OUTPUT];
 }
 
+int jit_worker_told(const struct jit_worker *worker)
+{
+        return worker->fds[JIT_WORKER_REPORT];
+}
+
 char *jit_worker_messages(const struct jit_worker *worker)
 {
         struct stat st;

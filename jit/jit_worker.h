@@ -53,8 +53,8 @@ int jit_worker_start(
         struct jit_spawner *spawner, const struct jit_worker_order *order, struct jit_worker **ret);
 
 /* Reads, decompresses and verifies every blob of the variant and hands them over. -EBADMSG,
- * -ENOENT, -EIO as fmt_bundle_read, -EFBIG (more than the worker's memory); then ret_name (borrowed from the variant, or NULL) is the input
- * that could not be read. */
+ * -ENOENT, -EIO as fmt_bundle_read, -EFBIG (more than the worker's memory); then ret_name (borrowed
+ * from the variant, or NULL) is the input that could not be read. */
 int jit_worker_feed(
         struct jit_worker *worker, const struct fmt_bundle *bundle, const char **ret_name);
 
@@ -66,6 +66,9 @@ int jit_worker_wait(struct jit_worker *worker, int stop_fd, struct jit_worker_re
 /* The linked ELF after a successful wait: a memfd of report.elf_size bytes that no process but
  * ours holds. Borrowed. */
 int jit_worker_output(const struct jit_worker *worker);
+
+/* Where jit_worker_report_tell writes while it works. Borrowed. */
+int jit_worker_told(const struct jit_worker *worker);
 
 /* The end of what the worker wrote to its stderr, for debugging; the caller frees it. */
 char *jit_worker_messages(const struct jit_worker *worker);

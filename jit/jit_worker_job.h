@@ -35,6 +35,11 @@ enum jit_worker_argument {
         JIT_WORKER_ARG_READABLE, /* and all that follow */
 };
 
+/* Subfolders of FOLDER where ld.lld leaves results of single modules: those of the first attempt,
+ * among seeds, and those of the second. */
+#define JIT_WORKER_RESULTS "cache"
+#define JIT_WORKER_SIMPLE_RESULTS "cache-simple"
+
 struct jit_worker_job {
         char *triple;
         char *tune;     /* policy.tune where it has one */

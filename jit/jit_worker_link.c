@@ -4,10 +4,10 @@
 #include "fmt_cleanup.h"
 #include "jit_bitcode_protocol.h"
 #include "jit_link_order.h"
+#include "jit_progress.h"
 #include "jit_recipe.h"
 #include "jit_worker_run.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -15,17 +15,10 @@
 #include <sys/stat.h>
 
 #define _cleanup_strings_ _cleanup_(free_strings)
-#define _cleanup_dir_ _cleanup_(close_dir)
 
 static void free_strings(char ***list)
 {
         fmt_strings_free(*list);
-}
-
-static void close_dir(DIR **folder)
-{
-        if (*folder)
-                closedir(*folder);
 }
 
 /* One run of ld.lld: what differs from one to the next. */
@@ -113,16 +106,6 @@ static int put_in_order(const struct jit_worker_tools *tools, const struct jit_w
 
 #define SIMPLE_OPT 1
 
-/* What ld.lld compiled it left as regular files; what it took were links. */
-static uint64_t count_compiled(const char *cache)
-{
-        _cleanup_dir_ DIR *folder = opendir(cache);
-        uint64_t n = 0;
-        for (struct dirent *entry; folder && (entry = readdir(folder));)
-                n += entry->d_type == DT_REG && strncmp(entry->d_name, "llvmcache-", 10) == 0;
-        return n;
-}
-
 static int attempt(const struct jit_worker_tools *tools, const struct jit_worker_parts *parts,
         const char *cache_name, unsigned opt, struct jit_worker_linked *ret, char **ret_reason)
 {
@@ -138,7 +121,7 @@ static int attempt(const struct jit_worker_tools *tools, const struct jit_worker
                         *ret_reason = strdup("the order of its constructors cannot be kept");
         }
         ret->opt = opt;
-        ret->compiled = count_compiled(cache);
+        ret->compiled = jit_progress_count(cache);
         return r;
 }
 
@@ -149,13 +132,14 @@ int jit_worker_link(const struct jit_worker_tools *tools, const struct jit_worke
         *ret = (struct jit_worker_linked){0};
         *ret_reason = NULL;
         if (!small) {
-                int r = attempt(tools, parts, "cache", parts->job.policy.opt, ret, &first_reason);
+                int r = attempt(tools, parts, JIT_WORKER_RESULTS, parts->job.policy.opt, ret,
+                        &first_reason);
                 if (r != -EBADMSG) {
                         *ret_reason = steal_pointer(&first_reason);
                         return r;
                 }
         }
-        int r = attempt(tools, parts, "cache-simple", SIMPLE_OPT, ret, ret_reason);
+        int r = attempt(tools, parts, JIT_WORKER_SIMPLE_RESULTS, SIMPLE_OPT, ret, ret_reason);
         if (r < 0 && first_reason) {
                 free(*ret_reason);
                 *ret_reason = steal_pointer(&first_reason);

@@ -101,11 +101,14 @@ static int link_and_check(const struct jit_worker_tools *tools,
 {
         struct jit_worker_linked linked;
         free(steal_pointer(&report->reason));
+        report->link_ns = 0;
+        jit_worker_report_tell(report, JIT_WORKER_REPORT);
         int r = jit_worker_link(tools, parts, small, &linked, &report->reason);
         report->link_ns = jit_now_ns();
         report->compiled = linked.compiled;
         report->opt = linked.opt;
         *ret_linked = r == 0;
+        jit_worker_report_tell(report, JIT_WORKER_REPORT);
         if (r == 0)
                 r = check(parts, tools->folder, report);
         report->check_ns = jit_now_ns();
@@ -168,6 +171,7 @@ static int work(char **argv, struct jit_worker_report *report)
                 return r;
         }
         report->start_ns = jit_now_ns();
+        jit_worker_report_tell(report, JIT_WORKER_REPORT);
         r = jit_worker_parts_load(&parts);
         if (r < 0)
                 return r;

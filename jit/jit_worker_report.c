@@ -34,20 +34,38 @@ static uint64_t *number_of(const struct jit_worker_report *report, size_t i)
         return (uint64_t *)((char *)report + numbers[i].offset);
 }
 
+static size_t write_numbers(const struct jit_worker_report *report, char text[REPORT_MAX])
+{
+        size_t used = 0;
+        for (size_t i = 0; i < N_NUMBERS; i++)
+                used += (size_t)snprintf(text + used, REPORT_MAX - used, "%s %" PRIu64 "\n",
+                        numbers[i].key, *number_of(report, i));
+        return used + (size_t)snprintf(text + used, REPORT_MAX - used, "opt %u\n", report->opt);
+}
+
+static int replace_text(int fd, const char *text, size_t size)
+{
+        if (pwrite(fd, text, size, 0) != (ssize_t)size)
+                return -EIO;
+        return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+}
+
+void jit_worker_report_tell(const struct jit_worker_report *report, int fd)
+{
+        char text[REPORT_MAX];
+        (void)replace_text(fd, text, write_numbers(report, text));
+}
+
 int jit_worker_report_write(const struct jit_worker_report *report, int fd)
 {
         char text[REPORT_MAX];
-        size_t used = 0;
-        for (size_t i = 0; i < N_NUMBERS; i++)
-                used += (size_t)snprintf(text + used, sizeof text - used, "%s %" PRIu64 "\n",
-                        numbers[i].key, *number_of(report, i));
-        used += (size_t)snprintf(text + used, sizeof text - used, "opt %u\n", report->opt);
+        size_t used = write_numbers(report, text);
         if (report->reason)
                 used += (size_t)snprintf(
                         text + used, sizeof text - used, "reason %.4096s\n", report->reason);
         /* Last, so that a report that was cut off has none. */
         used += (size_t)snprintf(text + used, sizeof text - used, "error %d\n", -report->error);
-        return pwrite(fd, text, used, 0) == (ssize_t)used ? 0 : -EIO;
+        return replace_text(fd, text, used);
 }
 
 static int take_line(struct jit_worker_report *report, char *key, const char *value)

@@ -8,6 +8,8 @@
  *     swept N      bytes of code looked at for instructions beyond the target
  *     functions N, profiled N, changed N, unreadable N     struct jit_worker_profiled
  *
+ * It is written again after each step, and has an error only in the end.
+ *
  * The reader believes none of it further than its own checks go: unknown keys are passed over. */
 #ifndef JIT_WORKER_REPORT_H
 #define JIT_WORKER_REPORT_H
@@ -33,6 +35,8 @@ struct jit_worker_report {
 
 /* Writes REPORT to FD from its start. */
 int jit_worker_report_write(const struct jit_worker_report *report, int fd);
+/* Writes what is known so far: whoever finds nothing else there takes it for a failure. */
+void jit_worker_report_tell(const struct jit_worker_report *report, int fd);
 
 /* Reads what FD holds; an empty or cut report gives error -EIO without a reason. */
 int jit_worker_report_read(int fd, struct jit_worker_report *ret);

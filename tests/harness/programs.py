@@ -115,6 +115,27 @@ def programs():
     return _programs
 
 
+def many_modules(t, modules):
+    """An image whose program `many` consists of MODULES modules that each take a while."""
+    source = t.scratch / "many-source"
+    source.mkdir()
+    parts, names = [source / "main.c"], []
+    for n in range(1, modules):
+        numbers = range(100 * n, 100 * n + 20)
+        names += [f"slow_{number}" for number in numbers]
+        parts.append(source / f"part{n}.c")
+        parts[-1].write_text("".join(SLOW_FUNCTION.format(n=number, m=number % 9 + 1)
+                                     for number in numbers))
+    parts[0].write_text("".join(f"double {name}(double *, const double *, int);\n" for name in names) +
+                        "static double (*volatile table[])(double *, const double *, int) = {\n" +
+                        ", ".join(names) + "};\nint main(void) { return table[0] == 0; }\n")
+    root = t.rootfs("many")
+    t.run([BUILD / "libexec/xaas-cc", "-O2", *parts, "-o", root.inside("/usr/bin/many")], cwd=source)
+    image = t.scratch / "many.sqfs"
+    t.run([binary("xaas"), "pack", "--quiet", root.path, image])
+    return image
+
+
 def state(path):
     """What the mount says about the program at PATH."""
     return os.getxattr(path, "user.xaasfs.state").decode()

@@ -136,15 +136,17 @@ def test_waiting_opens_are_shown_and_timed(t):
     seen = status(t, mount.path)
     t.equal((seen["open_files"]["waiting"], seen["opens_killed"]), (2, 1))
     t.equal(seen["requests"]["open"]["count"], 3, "opens that arrived")
-    (wait,) = seen["waits"]
-    t.equal((wait["path"], wait["opens"], wait["phase"]), ("/usr/bin/slow", 2, "compiling"))
-    t.contains(t.run([harness.binary("xaas"), "status", slow]).stdout, "/usr/bin/slow: 2 for ")
-    wait_until(t, lambda: status(t, mount.path)["waits"][0]["seconds"] > 0.3, "time passing")
+    (compile,) = seen["compiles"]
+    t.equal((compile["path"], compile["opens"]), ("/usr/bin/slow", 2))
+    t.contains(t.run([harness.binary("xaas"), "status", slow]).stdout, " s; 2 opens wait\n")
+    wait_until(t, lambda: status(t, mount.path)["compiles"][0]["seconds"] > 0.3, "time passing")
     held.release()
     for opener in openers[1:]:
         t.equal(opener.wait(100), 0)
+    # It is published after the answer.
+    wait_until(t, lambda: status(t, mount.path)["compiles"] == [], "its end")
     after = status(t, mount.path)
-    t.equal((after["waits"], after["open_files"]["waiting"]), ([], 0))
+    t.equal((after["programs_waited_for"], after["open_files"]["waiting"]), (0, 0))
     # From its arrival to its answer, not to its being parked.
     t.true(after["requests"]["open"]["max_ns"] > 0.3e9, after["requests"]["open"])
     mount.stop()
@@ -167,14 +169,14 @@ def test_an_answer_never_grows_too_large(t):
         held = HeldCompile(mount.pid)
         wait_until(t, lambda: status(t, mount.path)["open_files"]["waiting"] == 18, "waiting")
         seen = status(t, mount.path)
-        t.equal(seen["programs_waited_for"], 18, "programs that are waited for")
-        n = len(seen["waits"])
+        t.equal((seen["programs_waited_for"], seen["programs_compiling"]), (18, 18))
+        n = len(seen["compiles"])
         t.true(n == shown if shown else 0 < n < 16, f"{n} of them are shown")
-        t.true({wait["path"] for wait in seen["waits"]} <= {f"/{path}" for path in paths}, "paths")
-        waited = [wait["seconds"] for wait in seen["waits"]]
+        t.true({compile["path"] for compile in seen["compiles"]} <= {f"/{path}" for path in paths}, "paths")
+        waited = [compile["seconds"] for compile in seen["compiles"]]
         t.equal(waited, sorted(waited, reverse=True), "order")
         t.contains(t.run([harness.binary("xaas"), "status", mount.path]).stdout,
-                   f"and for {18 - n} more\n")
+                   f" and {18 - n} more\n")
         held.release()
         for opener in openers:
             t.equal(opener.wait(100), 0)

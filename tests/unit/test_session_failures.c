@@ -175,6 +175,9 @@ static void test_called_off(struct sample_image *image, struct jit_spawner *spaw
         struct jit_program *program = harness_load(&harness, "bin/other");
         while (jit_session_state(harness.session, program, NULL) != JIT_RUNNING)
                 usleep(1000);
+        struct jit_progress progress;
+        REQUIRE(jit_session_progress(harness.session, program, &progress) == 0);
+        REQUIRE(progress.step == JIT_STEP_QUEUED && progress.since_ns > 0);
         jit_program_free(program);
         jit_session_free(harness.session, false);
         pthread_join(running.thread, NULL);

@@ -39,6 +39,12 @@ static void test_report(void)
         REQUIRE(read.check_ns == 7 && read.swept == 8);
         jit_worker_report_done(&read);
 
+        /* What is told on the way is no outcome, whatever stood there before. */
+        written.link_ns = 0;
+        jit_worker_report_tell(&written, fd);
+        REQUIRE(jit_worker_report_read(fd, &read) == 0);
+        REQUIRE(read.error == -EIO && !read.reason && read.retarget_ns == 5 && read.link_ns == 0);
+
         read_text(fd, "", &read);
         REQUIRE(read.error == -EIO && !read.reason);
         read_text(fd, "elf 17\nerror 0", &read);
