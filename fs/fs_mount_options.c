@@ -17,6 +17,7 @@ enum kind {
         FLAG,          /* sets a bool */
         NO_FLAG,       /* clears a bool */
         TEXT,          /* char * */
+        NOTIFY,        /* bool: "tty" or "off" */
         PROFILE,       /* a folder that is there, or "off" */
         SIZE,          /* uint64_t, bytes, with suffix K, M, G or T */
         COUNT,         /* uint32_t, at least 1 */
@@ -42,6 +43,7 @@ static const struct option {
         const char *advice; /* REFUSED */
 } known[] = {
         {"patience", SECONDS, offsetof(struct fs_options, patience_ns), NULL},
+        {"notify", NOTIFY, offsetof(struct fs_options, notifies), NULL},
         {"target", TEXT, offsetof(struct fs_options, target), NULL},
         {"variant", TEXT, offsetof(struct fs_options, variant), NULL},
         {"fp", WISH, offsetof(struct fs_options, wish), NULL},
@@ -145,6 +147,7 @@ bool fs_mount_option_wants_value(const char *name)
                 return false;
         switch (option->kind) {
         case TEXT:
+        case NOTIFY:
         case PROFILE:
         case SIZE:
         case COUNT:
@@ -257,6 +260,15 @@ static int parse_descriptor(const char *name, const char *text, int *ret)
         return 0;
 }
 
+static int parse_notify(const char *name, const char *text, bool *ret)
+{
+        *ret = !strcmp(text, "tty");
+        if (*ret || !strcmp(text, "off"))
+                return 0;
+        fmt_error("option %s=%s: there is no such place; give tty, or off", name, text);
+        return -EINVAL;
+}
+
 static int parse_wish(const char *name, const char *text, struct jit_wish *wish)
 {
         _cleanup_free_ char *reason = NULL;
@@ -317,6 +329,8 @@ static int set(struct fs_options *options, const struct option *option, const ch
                 return 0;
         case TEXT:
                 return keep_text(value, field);
+        case NOTIFY:
+                return parse_notify(option->name, value, field);
         case PROFILE:
                 return parse_profile(value, options);
         case SIZE:

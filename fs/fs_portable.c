@@ -185,6 +185,7 @@ int fs_portable_open(struct fs *fs, const struct fs_options *options)
         portable->shared.fs = fs;
         portable->shared.cache = fs->cache;
         portable->shared.patience_ns = options->patience_ns;
+        portable->shared.notifies = options->notifies;
         /* "native" would say nothing: name what this host is tuned for. */
         portable->shared.target =
                 strcmp(target->label, "native") == 0 ? target->tune : target->label;

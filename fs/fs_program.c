@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs_program.h"
 
+#include "fs_notice.h"
 #include "fs_options.h"
 #include "fs_program_tier.h"
 #include "fs_statistics.h"
@@ -203,8 +204,8 @@ static void park(struct fs_program *program, fuse_req_t req, const struct fuse_f
         fuse_req_interrupt_func(req, on_interrupt, waiter);
         pthread_mutex_lock(&program->lock);
         int error = try_open(program, req, &waiter->fi);
-        const bool watched =
-                waiter->interrupted || program->shared->patience_ns != FS_PATIENCE_FOREVER;
+        const bool watched = waiter->interrupted || program->shared->notifies ||
+                             program->shared->patience_ns != FS_PATIENCE_FOREVER;
         if (error == -EINPROGRESS)
                 enlist(program, waiter);
         pthread_mutex_unlock(&program->lock);
@@ -279,7 +280,7 @@ uint64_t fs_program_sweep(struct fs_program *program, uint64_t now)
         pthread_mutex_unlock(&program->lock);
         answer_all(&killed, -EINTR);
         answer_all(&served, 0);
-        return again;
+        return earlier(again, fs_notice_waiters(program, now));
 }
 
 /* ---- the session's answer ---- */

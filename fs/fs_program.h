@@ -36,6 +36,7 @@ struct fs_programs {
         struct fs_watch *watch;
         const char *target;                   /* what is compiled for, in short */
         uint64_t patience_ns;                 /* FS_PATIENCE_FOREVER: waits */
+        bool notifies;                        /* who waits is told so (fs_notice.h) */
         _Atomic(const char *) no_passthrough; /* why opens do not get it; NULL: they do */
         atomic_bool anyone_lingers;
         int device; /* the session's /dev/fuse */

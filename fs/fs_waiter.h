@@ -21,6 +21,8 @@ struct fs_waiter {
         uint64_t arrived; /* fs_watch_now */
         bool parked;      /* on the program's list */
         bool interrupted; /* some signal came; the kernel will not tell of another */
+        bool is_told;     /* that it waits (fs_notice.h), on its TERMINAL or for want of one */
+        dev_t terminal;
 };
 TAILQ_HEAD(fs_waiter_list, fs_waiter);
 

@@ -121,7 +121,7 @@ def many_modules(t, modules):
     source.mkdir()
     parts, names = [source / "main.c"], []
     for n in range(1, modules):
-        numbers = range(100 * n, 100 * n + 20)
+        numbers = range(100 * n, 100 * n + 12)
         names += [f"slow_{number}" for number in numbers]
         parts.append(source / f"part{n}.c")
         parts[-1].write_text("".join(SLOW_FUNCTION.format(n=number, m=number % 9 + 1)

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be seen of a compile while it runs."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
+import pty
+import re
 import signal
 import subprocess
+import termios
 
 import harness
 from harness.programs import HeldCompile, descendants, many_modules, programs
 
-MODULES = 12
+MODULES = 8
 
 
 def status(t, mount):
@@ -27,9 +32,9 @@ def results(t):
 
 
 def hold(pid):
-    """Stops everything below PID but the spawner, which must see the mount's end."""
+    """Stops the worker below PID and the linker that it runs."""
     held = [child for child in descendants(pid)
-            if b"spawner" not in pathlib.Path(f"/proc/{child}/comm").read_bytes()]
+            if pathlib.Path(f"/proc/{child}/comm").read_text().strip() in ("xaas-worker", "ld.lld")]
     for child in held:
         os.kill(child, signal.SIGSTOP)
     return held
@@ -95,6 +100,100 @@ def test_who_waits_for_nobody_is_shown_too(t):
     held.release()
     t.wait_until(lambda: compiles(t, mount) == {}, "the end of it")
     mount.stop()
+
+
+class Terminal:
+    """A pseudo terminal, and what has been written to it."""
+
+    def __init__(self):
+        self._master, self._slave = pty.openpty()
+        self.path = os.ttyname(self._slave)
+        os.set_blocking(self._master, False)
+        self.text = ""
+
+    def start(self, command, stderr=None):
+        """Starts COMMAND as people do, with this as its controlling terminal and its stderr."""
+        def take():
+            os.setsid()
+            fcntl.ioctl(self._slave, termios.TIOCSCTTY, 0)
+        return subprocess.Popen(list(map(str, command)), preexec_fn=take, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=stderr or self._slave)
+
+    def read(self):
+        with contextlib.suppress(BlockingIOError):
+            self.text += os.read(self._master, 65536).decode()
+        return self.text
+
+
+def hold_for_long(t, mount, openers):
+    """Holds the compile until its openers have waited for longer than it takes to be told."""
+    held = HeldCompile(mount.pid)
+    t.wait_until(lambda: status(t, mount)["open_files"]["waiting"] == openers, "waiting")
+    t.wait_until(lambda: list(compiles(t, mount).values())[0]["seconds"] > 4, "time passing")
+    return held
+
+
+def end(t, mount, held, openers):
+    held.release()
+    for opener in openers:
+        t.equal(opener.wait(100), 0)
+    mount.stop()
+
+
+def test_who_waits_is_told_once_on_each_terminal(t):
+    mount = t.mount(many_modules(t, MODULES), options=[f"cache={t.cache}", "notify=tty"])
+    many, terminals = mount.path / "usr/bin/many", [Terminal(), Terminal()]
+    openers = [terminals[0].start(["sh", "-c", f"cat {many} & cat {many} & wait"]),
+               terminals[1].start(["cat", many])]
+    held = hold_for_long(t, mount, 3)
+    for terminal in terminals:
+        t.wait_until(terminal.read, "a line on the terminal")
+        t.true(re.fullmatch(r"xaasfs: compiling /usr/bin/many for this machine: \w+(, \d+ of "
+                            rf"{MODULES} modules)?, \d+ s so far\r+\n", terminal.read()),
+               repr(terminal.text))
+    end(t, mount, held, openers)
+    # Nobody was told twice meanwhile.
+    t.equal([terminal.read().count("\n") for terminal in terminals], [1, 1], "lines")
+
+
+def not_told(t, options, prepare=lambda terminal: None, stderr=None, program=None):
+    """Nothing appears on the terminal of who waits, with OPTIONS of the mount."""
+    mount = harness.Mount(programs().image, t.scratch / "mnt", t.env, t.scratch / "log",
+                          [f"cache={t.cache}", *options], program=program)
+    t.mounts.append(mount)
+    terminal = Terminal()
+    prepare(terminal)
+    opener = terminal.start(["cat", mount.path / "usr/bin/slow"], stderr=stderr)
+    end(t, mount, hold_for_long(t, mount, 1), [opener])
+    t.equal(terminal.read(), "", "the terminal")
+
+
+def test_nobody_is_told_by_default(t):
+    not_told(t, [])
+
+
+def test_who_sent_everything_elsewhere_is_not_told(t):
+    not_told(t, ["notify=tty"], stderr=subprocess.DEVNULL)
+
+
+def test_a_terminal_of_somebody_else_gets_nothing(t):
+    harness.need_root()
+    not_told(t, ["notify=tty"], lambda terminal: os.chown(terminal.path, 65534, -1))
+
+
+def test_who_cannot_be_seen_is_not_told(t):
+    harness.need_root()
+    # The mount sees processes of its own namespace alone: ours come with number 0.
+    program = t.scratch / "xaasfs-inside"
+    program.write_text(f"#!/bin/sh\nexec unshare -pf {harness.binary('xaasfs')} \"$@\"\n")
+    program.chmod(0o755)
+    not_told(t, ["notify=tty"], program=program)
+
+
+def test_there_is_no_other_place_to_be_told(t):
+    done = t.xaasfs("-o", "notify=mail", programs().image, t.scratch)
+    t.equal(done.returncode, 2)
+    t.contains(done.stderr, "option notify=mail: there is no such place; give tty, or off")
 
 
 harness.main()
