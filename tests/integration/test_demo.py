@@ -9,7 +9,7 @@ import harness
 def demo(t, engine):
     """What tools/demo prints, after set-up and build."""
     harness.need_fuse()
-    done = t.run([harness.SOURCE / "tests/bench/apps", "--engine", engine, "--rounds", 1,
+    done = t.run([harness.SOURCE / "tests/bench/demo", "--engine", engine, "--rounds", 1,
                   "--size", 40, "--steps", 30], timeout=240, expect=None,
                  env={"XAASFS_BUILD": str(harness.BUILD)})
     missing = re.search(r"the engine .* is not installed", done.stderr)
@@ -47,7 +47,7 @@ def test_runc(t):
 
 
 def test_an_unknown_engine_is_named(t):
-    done = t.run([harness.SOURCE / "tests/bench/apps", "--engine", "dokcer"], expect=1)
+    done = t.run([harness.SOURCE / "tests/bench/demo", "--engine", "dokcer"], expect=1)
     t.contains(done.stderr, "unknown engine 'dokcer'")
 
 
