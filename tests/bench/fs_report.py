@@ -70,7 +70,9 @@ class Report:
                                 f"{met} <= {measure.seconds(most)}"))
 
     def add_decompression(self, result, user, blocks, size):
-        """What the cold read takes of the processor, beside what nobody can do without."""
+        """What the cold read takes of the processor, beside what nobody can do without: USER
+        nanoseconds."""
+        user /= 1e9
         ratio = result.user / user
         self._notes.append(
             f"Bare decompression of all {blocks} blocks, {size / MIB:.0f} MiB: {user:.2f} s user; "
