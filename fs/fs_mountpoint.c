@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs_mountpoint.h"
 
+#include "fs_mounts.h"
 #include "fs_unmount.h"
 
 #include "fmt_cleanup.h"
@@ -158,7 +159,14 @@ int fs_mountpoint_check(const char *mountpoint, bool clean, char **ret)
         if (error < 0)
                 return error;
         *ret = realpath(mountpoint, NULL);
-        return *ret == NULL ? refuse(mountpoint, -errno) : 0;
+        if (*ret == NULL)
+                return refuse(mountpoint, -errno);
+        dev_t below;
+        if (fs_mounts_at(*ret, &below) == 0)
+                fmt_warning("%s: an image is mounted there already, hidden from now on; end this "
+                            "mount to get it back",
+                        mountpoint);
+        return 0;
 }
 
 void fs_mountpoint_explain(const char *mountpoint, const char *why)

@@ -165,11 +165,20 @@ static int open_parts(struct fs_portable *portable, struct fs *fs, const struct 
                                    portable->manifest, &portable->counting);
 }
 
+/* A name that is mistyped is, whatever the image of the day holds. */
+static int check_target(const struct fs_options *options)
+{
+        struct jit_target *target = NULL;
+        int error = options->target != NULL ? jit_target_detect(options->target, false, &target) : 0;
+        jit_target_free(target);
+        return error;
+}
+
 int fs_portable_open(struct fs *fs, const struct fs_options *options)
 {
         fmt_inode folder, bundle;
         if (find_bundle(fs, &folder, &bundle) < 0)
-                return 0;
+                return check_target(options);
         struct fs_portable *portable = calloc(1, sizeof *portable);
         if (portable == NULL)
                 return -ENOMEM;

@@ -226,6 +226,16 @@ def test_timeout_spares_a_mount_in_use(t):
         t.wait_until(lambda: not is_listed(mount.path), f"unmounting after {what}")
 
 
+def test_a_mount_on_top_says_what_it_hides(t):
+    image = t.squashfs({"a": b"served"})
+    mount = t.mount(image)
+    done = t.xaasfs(image, mount.path)
+    t.equal(done.returncode, 0, done.stderr)
+    t.contains(done.stderr, "an image is mounted there already")
+    t.run(["umount", mount.path])
+    t.equal((mount.path / "a").read_bytes(), b"served")
+
+
 def test_timeout_ends_no_mount_on_top(t):
     harness.need_root()
     image = t.squashfs({"a": b"served"})

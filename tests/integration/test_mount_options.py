@@ -38,6 +38,7 @@ def test_refusals_say_why(t):
             (("", mnt), 1, "its path is empty"),
             ((image, ""), 1, "mount point is empty"),
             ((image, mnt, "-o", "offset=999999999"), 1, "nothing is at byte"),
+            ((image, mnt, "-o", "target=x86-64-v33"), 1, "x86-64-v33"),
     ]:
         done = t.xaasfs(*arguments)
         t.equal(done.returncode, status, f"status of {arguments}")
