@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """lua5.4: an interpreter that exports its symbols (-Wl,-E) to modules which it dlopens."""
 
+import re
+
 import harness
 
 MODULE = r"""
@@ -53,6 +55,12 @@ print(fib(24), math.type(3), math.type(3.0), string.pack("<i4", 42):byte(1, -1))
 """
 
 
+def jumps_of_instructions(t, lua):
+    """Through how many places in its main loop an interpreter goes to its next instruction."""
+    code = t.run(["objdump", "-d", "--no-show-raw-insn", "--disassemble=luaV_execute", lua]).stdout
+    return len(re.findall(r"jmp +\*", code))
+
+
 def test_lua(t):
     lua = harness.BuiltTwice(t, "lua5.4", tar_only=True)
     lua.write("vectors.c", MODULE)
@@ -71,6 +79,8 @@ def test_lua(t):
         listing = served.run(["luac", "-l", "-o", "/dev/null", "/script.lua"]).stdout
         t.contains(listing, "main </script.lua")
         served.expect_native("/usr/bin/lua", "/usr/bin/luac", "/usr/lib/lua/vectors.so")
+        jumps = jumps_of_instructions(t, served.path / "usr/bin/lua")
+        t.true(jumps > 70, f"each instruction of Lua goes to the next by itself, not {jumps} for all")
 
 
 harness.main()
