@@ -88,8 +88,10 @@ static void print_compiles(const json_t *status, FILE *out)
 static void print_files(const json_t *status, FILE *out)
 {
         const json_t *files = json_object_get(status, "open_files");
-        fprintf(out, LABEL "%" PRIu64 " native, %" PRIu64 " baseline, %" PRIu64 " waiting, ",
-                "open files", number(files, "native"), number(files, "baseline"),
+        fprintf(out, LABEL "%" PRIu64 " native, %" PRIu64 " fast, %" PRIu64 " baseline, %" PRIu64
+                      " waiting, ",
+                "open files", number(files, "native"), number(files, "fast"),
+                number(files, "baseline"),
                 number(files, "waiting"));
         if (json_is_null(json_object_get(files, "plain")))
                 fputs("plain ones are not told to the mount\n", out);

@@ -26,6 +26,7 @@ enum kind {
         GROUP,         /* as USER */
         DESCRIPTOR,    /* int, open for writing */
         WISH,          /* struct jit_wish */
+        FIRST,         /* what the first open waits for */
         TO_FUSE,       /* handed on as it is */
         TO_FUSE_VALUE, /* handed on with its value */
         IGNORED,       /* true anyway of what never changes, or meant for mount(8) */
@@ -43,6 +44,7 @@ static const struct option {
         const char *advice; /* REFUSED */
 } known[] = {
         {"patience", SECONDS, offsetof(struct fs_options, patience_ns), NULL},
+        {"first", FIRST, 0, NULL},
         {"notify", NOTIFY, offsetof(struct fs_options, notifies), NULL},
         {"target", TEXT, offsetof(struct fs_options, target), NULL},
         {"variant", TEXT, offsetof(struct fs_options, variant), NULL},
@@ -156,6 +158,7 @@ bool fs_mount_option_wants_value(const char *name)
         case GROUP:
         case DESCRIPTOR:
         case WISH:
+        case FIRST:
         case TO_FUSE_VALUE:
                 return true;
         default:
@@ -279,6 +282,16 @@ static int parse_wish(const char *name, const char *text, struct jit_wish *wish)
         return error;
 }
 
+static int parse_first(const char *text, bool *ret_is_fast)
+{
+        *ret_is_fast = !strcmp(text, "fast");
+        if (*ret_is_fast || !strcmp(text, "full"))
+                return 0;
+        fmt_error("option first=%s: it takes fast or full; xaasfs(1) says what the first open gets",
+                text);
+        return -EINVAL;
+}
+
 static int keep_text(const char *text, char **ret)
 {
         free(*ret);
@@ -346,6 +359,8 @@ static int set(struct fs_options *options, const struct option *option, const ch
                 return parse_descriptor(option->name, value, field);
         case WISH:
                 return parse_wish(option->name, value, field);
+        case FIRST:
+                return parse_first(value, &options->first_is_fast);
         case TO_FUSE:
         case TO_FUSE_VALUE:
                 return append_fuse(options, word);

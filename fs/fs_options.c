@@ -33,6 +33,8 @@ const char fs_usage[] =
         "\n"
         "  -o patience=SECONDS   an open waits at most so long for a compile, then gets the\n"
         "                        generic program (default: it waits)\n"
+        "  -o first=fast         the first open waits for a quick compile; the full one\n"
+        "                        follows behind it, for later opens\n"
         "  -o notify=tty         tell who waits for more than two seconds, on their terminal\n"
         "  -o target=NAME        compile for x86-64-v3 or another target than this host\n"
         "  -o variant=NAME       use this variant of programs that have several\n"

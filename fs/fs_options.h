@@ -28,6 +28,7 @@ struct fs_options {
         uint64_t block_cache; /* decompressed blocks kept in memory, bytes; 0: the default */
         uint64_t cache_limit; /* compiled programs kept on disk, bytes; 0: the cache's own */
         uint64_t patience_ns; /* how long an open waits for a compile */
+        bool first_is_fast;   /* and for which: the one that takes the least time */
         bool notifies;        /* who waits is told so on their terminal */
         char *cache;          /* folder of compiled programs; NULL: the user's own */
         char *target;         /* what is compiled for; NULL: this host */

@@ -194,6 +194,7 @@ int fs_portable_open(struct fs *fs, const struct fs_options *options)
         portable->shared.fs = fs;
         portable->shared.cache = fs->cache;
         portable->shared.patience_ns = options->patience_ns;
+        portable->shared.first_is_fast = options->first_is_fast;
         portable->shared.notifies = options->notifies;
         /* "native" would say nothing: name what this host is tuned for. */
         portable->shared.target =

@@ -35,6 +35,7 @@ void fs_program_free(struct fs_program *program)
         if (program == NULL)
                 return;
         jit_program_free(program->loaded);
+        jit_program_free(program->fast);
         fmt_close_fd(&program->backing_fd);
         free(program->baseline_reason);
         free(program->failure);
@@ -66,13 +67,20 @@ bool fs_program_is_first(struct fs_program *program)
         return !atomic_flag_test_and_set(&program->asked);
 }
 
+/* With the lock held. Whoever opens what was compiled fast asks for the rest. */
+static void start(struct fs_program *program)
+{
+        const struct jit_program *first = program->fast != NULL ? program->fast : program->loaded;
+        if (!fs_tier_is_cached(program, program->loaded) && !fs_tier_is_cached(program, first))
+                jit_session_request(program->shared->session, first, NULL, NULL);
+}
+
 void fs_program_start(struct fs_program *program)
 {
         pthread_mutex_lock(&program->lock);
         if (program->tier == FS_TIER_NONE && !program->compiling && program->failure == NULL &&
-                fs_tier_load(program) == 0 && jit_program_unsupported(program->loaded) == NULL &&
-                !fs_tier_is_cached(program))
-                jit_session_request(program->shared->session, program->loaded, NULL, NULL);
+                fs_tier_load(program) == 0 && jit_program_unsupported(program->loaded) == NULL)
+                start(program);
         pthread_mutex_unlock(&program->lock);
 }
 
@@ -295,23 +303,60 @@ static void note_outcome(struct fs_program *program, const struct jit_result *re
                         strdup(result->reason != NULL ? result->reason : strerror(-result->error));
 }
 
+/* With the lock held: whoever waits gets the result of a compile as TIER. */
+static int use_result(
+        struct fs_program *program, enum fs_tier tier, const struct jit_result *result)
+{
+        const struct fs_waiter *first = TAILQ_FIRST(&program->waiters);
+        if (first == NULL || result->error < 0)
+                return result->error;
+        int fd = fcntl(result->fd, F_DUPFD_CLOEXEC, 3);
+        return fd < 0 ? -errno : fs_tier_use_compiled(program, tier, fd, first->req);
+}
+
 void fs_program_compiled(void *context, const struct jit_result *result)
 {
         struct fs_program *program = context;
         struct fs_waiter_list list;
-        int error = result->error;
         pthread_mutex_lock(&program->lock);
         program->compiling = false;
         note_outcome(program, result);
-        struct fs_waiter *first = TAILQ_FIRST(&program->waiters);
-        if (error == 0 && first != NULL) {
-                int fd = fcntl(result->fd, F_DUPFD_CLOEXEC, 3);
-                error = fd < 0 ? -errno : fs_tier_use_native(program, fd, first->req);
-        }
-        if (error < 0 && first != NULL)
+        int error = use_result(program, FS_TIER_NATIVE, result);
+        if (error < 0 && !TAILQ_EMPTY(&program->waiters))
                 error = fs_tier_use_baseline(
                         program, program->failure != NULL ? program->failure : strerror(-error));
         take_waiters(program, error, &list);
+        pthread_mutex_unlock(&program->lock);
+        answer_all(&list, error);
+}
+
+/* With the lock held: the full compile takes the place of the fast one, which failed with ERROR. What
+ * those who wait get; -EINPROGRESS: they wait on. */
+static int replace_fast(struct fs_program *program, int error)
+{
+        const bool waits = !TAILQ_EMPTY(&program->waiters);
+        if (error == -ECANCELED)
+                return waits ? fs_tier_use_baseline(program, "the mount is ending") : error;
+        fs_tier_forget_fast(program);
+        if (waits)
+                return fs_tier_request(program);
+        fs_tier_request_full(program);
+        return error;
+}
+
+void fs_program_compiled_fast(void *context, const struct jit_result *result)
+{
+        struct fs_program *program = context;
+        struct fs_waiter_list list = TAILQ_HEAD_INITIALIZER(list);
+        pthread_mutex_lock(&program->lock);
+        program->compiling = false;
+        int error = use_result(program, FS_TIER_FAST, result);
+        if (error == 0)
+                fs_tier_request_full(program);
+        else
+                error = replace_fast(program, error);
+        if (error != -EINPROGRESS)
+                take_waiters(program, error, &list);
         pthread_mutex_unlock(&program->lock);
         answer_all(&list, error);
 }

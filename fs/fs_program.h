@@ -12,6 +12,13 @@
  *     BASELINE --last release-------------------------------> no open
  *     NATIVE   --last release, and no other open for seconds-> no open
  *
+ * With -o first=fast a cache miss asks for what can be compiled in the least time, and for the
+ * rest behind that:
+ *
+ *     no open --open, cache miss--> parked until compiled fast-> FAST, and the full compile begins
+ *                                   | that fails -----------> parked until compiled, as above
+ *     FAST     --last release-------------------------------> no open
+ *
  * A parked open holds no thread. The inode never changes and nothing is ever invalidated from
  * here: an open of another tier than the last simply lets the kernel drop the old pages. */
 #ifndef FS_PROGRAM_H
@@ -36,6 +43,7 @@ struct fs_programs {
         struct fs_watch *watch;
         const char *target;                   /* what is compiled for, in short */
         uint64_t patience_ns;                 /* FS_PATIENCE_FOREVER: waits */
+        bool first_is_fast;                   /* -o first=fast */
         bool notifies;                        /* who waits is told so (fs_notice.h) */
         _Atomic(const char *) no_passthrough; /* why opens do not get it; NULL: they do */
         atomic_bool anyone_lingers;
@@ -74,7 +82,7 @@ int fs_program_state(struct fs_program *program, char **ret);
 
 /* Who has it open, or wants to. */
 struct fs_program_opens {
-        unsigned native, baseline;
+        unsigned native, fast, baseline;
         uint64_t ever;        /* opens that were answered with it since the mount began */
         unsigned waiting;     /* for its compile */
         uint64_t waits_since; /* the first of those: fs_watch_now */

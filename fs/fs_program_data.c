@@ -124,6 +124,27 @@ static int describe_native(struct fs_program *program, const char *hex, char **r
         return asprintf(ret, "native %s %s, profile: %s", target, hex, fit);
 }
 
+/* With the lock held. Behind the key: how far what replaces it is. */
+static int describe_fast(struct fs_program *program, char **ret)
+{
+        struct fmt_digest key;
+        char hex[FMT_DIGEST_HEX_SIZE];
+        _cleanup_free_ char *reason = NULL;
+        const char *target = program->shared->target, *full = "not begun";
+        enum jit_state state =
+                jit_session_state(program->shared->session, program->loaded, &reason);
+        jit_program_key(program->fast, &key);
+        fmt_digest_to_hex(&key, hex);
+        if (fs_tier_is_cached(program, program->loaded))
+                full = "ready";
+        else if (state == JIT_RUNNING)
+                full = "compiling";
+        else if (state == JIT_FAILED)
+                return asprintf(ret, "fast %s %s, full: failed %s", target, hex,
+                        reason != NULL ? reason : "compiling");
+        return asprintf(ret, "fast %s %s, full: %s", target, hex, full);
+}
+
 /* With the lock held. */
 static int describe(struct fs_program *program, char **ret)
 {
@@ -139,8 +160,12 @@ static int describe(struct fs_program *program, char **ret)
                 return asprintf(ret, "baseline %s", unsupported);
         jit_program_key(program->loaded, &key);
         fmt_digest_to_hex(&key, hex);
-        if (program->tier == FS_TIER_NATIVE || fs_tier_is_cached(program))
+        if (program->tier == FS_TIER_FAST)
+                return describe_fast(program, ret);
+        if (program->tier == FS_TIER_NATIVE || fs_tier_is_cached(program, program->loaded))
                 return describe_native(program, hex, ret);
+        if (program->fast != NULL && fs_tier_is_cached(program, program->fast))
+                return describe_fast(program, ret);
         _cleanup_free_ char *reason = NULL;
         enum jit_state state =
                 jit_session_state(program->shared->session, program->loaded, &reason);
@@ -154,6 +179,14 @@ static int describe(struct fs_program *program, char **ret)
         return asprintf(ret, "portable");
 }
 
+/* COMPILED: program->fast or ->loaded; NULL: there is none. */
+static bool find_progress(const struct fs_program *program, const struct jit_program *compiled,
+        struct jit_progress *ret)
+{
+        return compiled != NULL &&
+               jit_session_progress(program->shared->session, compiled, ret) == 0;
+}
+
 void fs_program_opens(struct fs_program *program, struct fs_program_opens *ret)
 {
         const struct fs_waiter *waiter;
@@ -162,6 +195,8 @@ void fs_program_opens(struct fs_program *program, struct fs_program_opens *ret)
         ret->ever = program->opens_ever;
         if (program->tier == FS_TIER_NATIVE)
                 ret->native = program->opens;
+        if (program->tier == FS_TIER_FAST)
+                ret->fast = program->opens;
         if (program->tier == FS_TIER_BASELINE)
                 ret->baseline = program->opens;
         TAILQ_FOREACH(waiter, &program->waiters, in_list)
@@ -170,9 +205,8 @@ void fs_program_opens(struct fs_program *program, struct fs_program_opens *ret)
                         ret->waits_since = waiter->arrived;
                 ret->waiting++;
         }
-        if (program->loaded != NULL)
-                ret->compiles = jit_session_progress(program->shared->session, program->loaded,
-                                        &ret->progress) == 0;
+        ret->compiles = find_progress(program, program->fast, &ret->progress) ||
+                        find_progress(program, program->loaded, &ret->progress);
         pthread_mutex_unlock(&program->lock);
 }
 

@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-enum fs_tier { FS_TIER_NONE, FS_TIER_NATIVE, FS_TIER_BASELINE };
+enum fs_tier { FS_TIER_NONE, FS_TIER_NATIVE, FS_TIER_FAST, FS_TIER_BASELINE };
 
 /* Which bytes: of nothing yet, of the image's own file, or of a file in the cache. */
 struct fs_contents {
@@ -28,6 +28,7 @@ struct fs_program {
         bool load_tried;
         int load_error;
         struct jit_program *loaded;
+        struct jit_program *fast; /* what is compiled before it; NULL: nothing is */
 
         /* While opens > 0 the tier and what belongs to it stay as they are. */
         unsigned opens;
@@ -35,7 +36,7 @@ struct fs_program {
         uint64_t linger_ends; /* NATIVE without opens: until when it is kept at hand */
         enum fs_tier tier;
         bool keep_cache;
-        int backing_fd; /* NATIVE, else -1 */
+        int backing_fd; /* NATIVE and FAST, else -1 */
         int backing_id; /* > 0: passthrough */
         bool is_kept;   /* the cache has it, so it can be looked up again */
         struct fs_contents present;
@@ -54,8 +55,9 @@ struct fs_program {
 /* 0 if a tier is chosen (which is then program->tier), -EINPROGRESS to wait for the compile that
  * runs now, or the errno that the open gets. */
 int fs_tier_choose(struct fs_program *program, fuse_req_t req);
-/* FD, of the promised size, becomes the program's own. */
-int fs_tier_use_native(struct fs_program *program, int fd, fuse_req_t req);
+/* TIER: NATIVE or FAST. FD, of the promised size, becomes the program's own. */
+int fs_tier_use_compiled(
+        struct fs_program *program, enum fs_tier tier, int fd, fuse_req_t req);
 /* -EIO in a lean image. */
 int fs_tier_use_baseline(struct fs_program *program, const char *reason);
 /* One more open of the present tier: sets FI's part of the reply. */
@@ -67,12 +69,19 @@ bool fs_tier_leave(struct fs_program *program);
 int fs_tier_resume(struct fs_program *program);
 /* Without opens only. */
 void fs_tier_end(struct fs_program *program);
-/* Makes program->loaded. */
+/* Makes program->loaded and ->fast. */
 int fs_tier_load(struct fs_program *program);
-/* Without counting it as a hit. Program->loaded is there. */
-bool fs_tier_is_cached(struct fs_program *program);
+/* COMPILED is program->loaded or ->fast. Without counting it as a hit. */
+bool fs_tier_is_cached(struct fs_program *program, const struct jit_program *compiled);
+/* Starts the compile that comes first, or joins it: as fs_tier_choose. */
+int fs_tier_request(struct fs_program *program);
+/* Starts the full compile for opens to come. */
+void fs_tier_request_full(struct fs_program *program);
+/* From now on there is none: it cannot be compiled. */
+void fs_tier_forget_fast(struct fs_program *program);
 
-/* The session's answer: a jit_callback whose context is the program. */
+/* The session's answers: jit_callbacks whose context is the program. */
 void fs_program_compiled(void *context, const struct jit_result *result);
+void fs_program_compiled_fast(void *context, const struct jit_result *result);
 
 #endif

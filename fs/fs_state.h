@@ -2,7 +2,8 @@
 /* Extended attributes: the image's own, and what the mount tells about a portable object.
  *
  *     user.xaasfs.state    portable | compiling | native TARGET KEY[, profile: FIT | , counting] |
- *                          baseline REASON | failed REASON
+ *                          fast TARGET KEY, full: FULL | baseline REASON | failed REASON
+ *                          where FULL is: not begun | compiling | ready | failed REASON
  *     user.xaasfs.key      the content address of its native ELF on this host
  *     user.xaasfs.policy   how it is compiled (jit_policy.h)
  *     user.xaasfs.opens    how often it was opened since the mount began

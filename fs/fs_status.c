@@ -216,6 +216,7 @@ static void describe_programs(const struct fs *fs, json_t *status)
                         n_compiles++;
                 }
                 sum.native += compile.opens.native;
+                sum.fast += compile.opens.fast;
                 sum.baseline += compile.opens.baseline;
                 sum.waiting += compile.opens.waiting;
                 n_waited_for += compile.opens.waiting > 0;
@@ -227,6 +228,7 @@ static void describe_programs(const struct fs *fs, json_t *status)
         put(files, "plain",
                 fs->skips_open ? json_null() : json_integer(plain > 0 ? (json_int_t)plain : 0));
         put_number(files, "native", sum.native);
+        put_number(files, "fast", sum.fast);
         put_number(files, "baseline", sum.baseline);
         put_number(files, "waiting", sum.waiting);
         put(status, "open_files", files);

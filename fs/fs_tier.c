@@ -38,6 +38,16 @@ static void begin(struct fs_program *program, const struct fs_contents *contents
                               same_contents(contents, &program->in_page_cache);
 }
 
+/* Whether anybody would wait for it, and it for less than the whole. */
+static bool wants_fast(const struct fs_program *program)
+{
+        const struct fs_programs *shared = program->shared;
+        return shared->first_is_fast && jit_program_unsupported(program->loaded) == NULL &&
+               !jit_program_counts(program->loaded) &&
+               jit_program_policy(program->loaded)->opt > 0 &&
+               !(program->entry->baseline && shared->patience_ns == 0);
+}
+
 int fs_tier_load(struct fs_program *program)
 {
         if (!program->load_tried) {
@@ -48,8 +58,18 @@ int fs_tier_load(struct fs_program *program)
                         fmt_warning(
                                 "/%s: its program record cannot be used: %s; pack the image again",
                                 program->entry->path, strerror(-program->load_error));
+                else if (wants_fast(program) &&
+                         jit_program_load_fast(
+                                 program->shared->session, program->entry, &program->fast) < 0)
+                        program->fast = NULL; /* the other one will do */
         }
         return program->load_error;
+}
+
+void fs_tier_forget_fast(struct fs_program *program)
+{
+        jit_program_free(program->fast);
+        program->fast = NULL;
 }
 
 static int open_passthrough(struct fs_program *program, int fd, fuse_req_t req)
@@ -76,7 +96,7 @@ static int open_passthrough(struct fs_program *program, int fd, fuse_req_t req)
         return 0;
 }
 
-int fs_tier_use_native(struct fs_program *program, int fd, fuse_req_t req)
+int fs_tier_use_compiled(struct fs_program *program, enum fs_tier tier, int fd, fuse_req_t req)
 {
         struct stat st;
         if (fstat(fd, &st) < 0 || (uint64_t)st.st_size != program->entry->size) {
@@ -84,7 +104,7 @@ int fs_tier_use_native(struct fs_program *program, int fd, fuse_req_t req)
                 return -EIO;
         }
         const struct fs_contents contents = {
-                .tier = FS_TIER_NATIVE,
+                .tier = tier,
                 .device = st.st_dev,
                 .inode = st.st_ino,
                 .changed = st.st_mtim,
@@ -168,17 +188,19 @@ int fs_tier_resume(struct fs_program *program)
         return 0;
 }
 
-bool fs_tier_is_cached(struct fs_program *program)
+bool fs_tier_is_cached(struct fs_program *program, const struct jit_program *compiled)
 {
         _cleanup_close_ int fd = -1;
-        return jit_session_peek(program->shared->session, program->loaded, &fd) == 0;
+        return jit_session_peek(program->shared->session, compiled, &fd) == 0;
 }
 
-/* Starts the compile, or joins the one that runs. */
-static int request(struct fs_program *program)
+int fs_tier_request(struct fs_program *program)
 {
-        int error = jit_session_request(
-                program->shared->session, program->loaded, fs_program_compiled, program);
+        struct jit_session *session = program->shared->session;
+        int error = program->fast != NULL ? jit_session_request(session, program->fast,
+                                                    fs_program_compiled_fast, program)
+                                          : jit_session_request(session, program->loaded,
+                                                    fs_program_compiled, program);
         if (error < 0) {
                 fmt_warning("/%s: compiling it cannot be started: %s", program->entry->path,
                         strerror(-error));
@@ -186,6 +208,27 @@ static int request(struct fs_program *program)
         }
         program->compiling = true;
         return -EINPROGRESS;
+}
+
+void fs_tier_request_full(struct fs_program *program)
+{
+        int error = jit_session_request_for_later(program->shared->session, program->loaded);
+        if (error < 0 && error != -ECANCELED)
+                fmt_warning("/%s: compiling it in full cannot be started: %s", program->entry->path,
+                        strerror(-error));
+}
+
+/* What the cache has of it, or -ENOENT. */
+static int take_cached(struct fs_program *program, fuse_req_t req)
+{
+        struct jit_session *session = program->shared->session;
+        int fd;
+        if (jit_session_lookup(session, program->loaded, &fd) == 0)
+                return fs_tier_use_compiled(program, FS_TIER_NATIVE, fd, req);
+        if (program->fast == NULL || jit_session_lookup(session, program->fast, &fd) < 0)
+                return -ENOENT;
+        fs_tier_request_full(program);
+        return fs_tier_use_compiled(program, FS_TIER_FAST, fd, req);
 }
 
 int fs_tier_choose(struct fs_program *program, fuse_req_t req)
@@ -196,10 +239,9 @@ int fs_tier_choose(struct fs_program *program, fuse_req_t req)
         if (unsupported != NULL)
                 return fs_tier_use_baseline(program, unsupported);
         if (!program->compiling) {
-                int fd;
-                if (jit_session_lookup(program->shared->session, program->loaded, &fd) == 0)
-                        return fs_tier_use_native(program, fd, req);
-                int error = request(program);
+                int error = take_cached(program, req);
+                if (error == -ENOENT)
+                        error = fs_tier_request(program);
                 if (error != -EINPROGRESS)
                         return error;
         }

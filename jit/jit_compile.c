@@ -25,8 +25,7 @@
 struct jit_compile {
         struct jit_session *session;
         const struct jit_program *program;
-        unsigned threads;
-        struct jit_board *board;
+        struct jit_compile_terms terms;
         struct cache_lock *lock;
         struct jit_scratch *scratch;
         struct jit_worker *worker;
@@ -62,7 +61,7 @@ static int take_lock(struct jit_compile *compile)
                         session->cache, &compile->program->keys[0], false, &compile->lock);
                 if (r != -EWOULDBLOCK)
                         return r;
-                jit_board_set_step(compile->board, JIT_STEP_ELSEWHERE);
+                jit_board_set_step(compile->terms.board, JIT_STEP_ELSEWHERE);
                 if (is_called_off(session, wait_ms))
                         return -ECANCELED;
                 wait_ms = wait_ms < LOCK_POLL_MAX ? 2 * wait_ms : LOCK_POLL_MAX;
@@ -144,10 +143,11 @@ static int start_worker(struct jit_compile *compile)
                 .memory_limit = session->options.memory_limit,
                 .deadline_s = session->options.deadline_s,
                 .policy = &compile->program->policy,
-                .threads = compile->threads};
+                .threads = compile->terms.threads,
+                .in_background = compile->terms.in_background};
         order_profile(compile);
         compile->began_ns = jit_now_ns();
-        jit_board_set_step(compile->board, JIT_STEP_STARTING);
+        jit_board_set_step(compile->terms.board, JIT_STEP_STARTING);
         return jit_worker_start(session->spawner, &compile->order, &compile->worker);
 }
 
@@ -173,13 +173,13 @@ static void tell_modules(const struct jit_compile *compile)
 {
         const bool is_one = compile->program->policy.lto == JIT_LTO_FULL;
         jit_board_set_modules(
-                compile->board, is_one ? 0 : compile->n_modules, (size_t)compile->seeds);
+                compile->terms.board, is_one ? 0 : compile->n_modules, (size_t)compile->seeds);
 }
 
 static int feed(struct jit_compile *compile)
 {
         const char *name = NULL;
-        jit_board_set_step(compile->board, JIT_STEP_READING);
+        jit_board_set_step(compile->terms.board, JIT_STEP_READING);
         int r = jit_worker_feed(compile->worker, compile->session->bundle, &name);
         compile->fed_ns = jit_now_ns();
         if (r < 0 && name &&
@@ -211,7 +211,7 @@ static int run_worker(struct jit_compile *compile)
                 r = feed(compile);
         if (r < 0)
                 return r;
-        jit_board_follow(compile->board, jit_worker_told(compile->worker),
+        jit_board_follow(compile->terms.board, jit_worker_told(compile->worker),
                 jit_scratch_path(compile->scratch));
         r = jit_worker_wait(compile->worker, compile->session->stop_fd, &compile->report);
         if (r < 0)
@@ -320,7 +320,7 @@ static void tell_success(const struct jit_compile *compile)
         cache_count(cache, CACHE_COMPILES, 1);
         cache_count(cache, CACHE_MODULE_HITS, reused);
         cache_count(cache, CACHE_MODULE_MISSES, compile->n_modules - reused);
-        if (report->opt != compile->program->policy.opt)
+        if (report->opt < compile->program->policy.opt)
                 fmt_warning("%s could be compiled at -O%u only; build it with -Og or report the "
                             "module that -v names",
                         compile->program->path, report->opt);
@@ -335,6 +335,17 @@ static void tell_success(const struct jit_compile *compile)
                 (double)phases->check / 1e6, (double)phases->publish / 1e6);
 }
 
+static const char *what_comes_instead(const struct jit_compile *compile)
+{
+        if (compile->program->fast)
+                return "it is compiled in full before it starts";
+        if (compile->terms.in_background)
+                return "what was compiled fast stays in use, see `xaas inspect`";
+        if (compile->program->baseline)
+                return "its generic version is used instead, see `xaas inspect`";
+        return "try another -o target=, or pack the image with baselines";
+}
+
 static void tell_failure(struct jit_compile *compile, int error)
 {
         const struct jit_program *program = compile->program;
@@ -346,9 +357,7 @@ static void tell_failure(struct jit_compile *compile, int error)
                 return;
         cache_count(compile->session->cache, CACHE_COMPILES_FAILED, 1);
         fmt_error("cannot compile %s for %s: %s; %s", program->path, program->target->label,
-                compile->result.reason,
-                program->baseline ? "its generic version is used instead, see `xaas inspect`"
-                                  : "try another -o target=, or pack the image with baselines");
+                compile->result.reason, what_comes_instead(compile));
 }
 
 static int compile_now(struct jit_compile *compile)
@@ -357,7 +366,7 @@ static int compile_now(struct jit_compile *compile)
         if (r < 0)
                 return r;
         uint64_t copying = jit_now_ns();
-        jit_board_set_step(compile->board, JIT_STEP_PUBLISHING);
+        jit_board_set_step(compile->terms.board, JIT_STEP_PUBLISHING);
         r = stage(compile);
         if (r == 0)
                 r = cache_reopen_readonly(compile->staged, &compile->result.fd);
@@ -368,19 +377,18 @@ static int compile_now(struct jit_compile *compile)
 }
 
 int jit_compile_run(struct jit_session *session, const struct jit_program *program,
-        unsigned threads, uint64_t queued_ns, struct jit_board *board, struct jit_compile **ret)
+        const struct jit_compile_terms *terms, struct jit_compile **ret)
 {
         struct jit_compile *compile = calloc(1, sizeof *compile);
         if (!compile)
                 return -ENOMEM;
         *compile = (struct jit_compile){.session = session,
                 .program = program,
-                .threads = threads,
-                .board = board,
+                .terms = *terms,
                 .staged = -1,
                 .result.fd = -1};
         int r = take_lock(compile);
-        compile->result.phases.wait = since(jit_now_ns(), queued_ns);
+        compile->result.phases.wait = since(jit_now_ns(), terms->queued_ns);
         if (r == 0) {
                 r = jit_program_peek(session, program, &compile->result.fd);
                 compile->result.from_cache = r == 0;

@@ -21,7 +21,7 @@ static int find_word(const char *value, const char *const *words, size_t n)
 
 static const char *const fp_words[] = {[JIT_FP_STRICT] = "strict"};
 static const char *const lto_words[] = {[JIT_LTO_FULL] = "full", [JIT_LTO_OFF] = "off"};
-static const char *const opt_words[] = {NULL, "1", "2", "3"};
+static const char *const opt_words[] = {"0", "1", "2", "3"};
 static const char *const width_words[] = {NULL, "128", "256", "512"};
 static const unsigned widths[] = {0, 128, 256, 512};
 #define N_WORDS(words) (sizeof(words) / sizeof *(words))
@@ -45,8 +45,8 @@ static bool set(struct jit_policy *policy, size_t n, const char *value)
         switch (n) {
         case 0:
                 word = find_word(value, opt_words, N_WORDS(opt_words));
-                policy->opt = word > 0 ? (unsigned)word : 0;
-                return word > 0;
+                policy->opt = word >= 0 ? (unsigned)word : 0;
+                return word >= 0;
         case 1:
                 word = find_word(value, fp_words, N_WORDS(fp_words));
                 policy->fp = word > 0 ? JIT_FP_STRICT : JIT_FP_DEFAULT;
@@ -114,6 +114,16 @@ int jit_policy_format(const struct jit_policy *policy, char **ret_text)
                 policy->tune[0] ? ",tune=" : "", policy->tune, policy->target[0] ? ",target=" : "",
                 policy->target, policy->no_profile ? ",profile=off" : "");
         return n < 0 ? -ENOMEM : 0;
+}
+
+/* A profile is not worth rewriting every module for it, nor are all of them worth becoming one. */
+struct jit_policy jit_policy_fast(const struct jit_policy *policy)
+{
+        struct jit_policy fast = *policy;
+        fast.opt = 0;
+        fast.lto = JIT_LTO_THIN;
+        fast.no_profile = true;
+        return fast;
 }
 
 bool jit_policy_equal(const struct jit_policy *a, const struct jit_policy *b)

@@ -2,7 +2,7 @@
 /* How a program is compiled beyond the machine it is compiled for: what a person may choose, and
  * what can be measured to be best for one program (`xaas tune`).
  *
- *     policy := "opt=" ("1" | "2" | "3") option*
+ *     policy := "opt=" ("0" | "1" | "2" | "3") option*
  *     option := one of these, each at most once and in this order:
  *       ",fp=strict"      no multiply and add become one rounding: digits as the generic build's,
  *                         unless the program was itself built to let the compiler reorder
@@ -15,6 +15,9 @@
  *       ",tune=" NAME     LLVM's name of the CPU to schedule for; else the target's
  *       ",target=" NAME   compiled for NAME (jit_target_detect) instead of the mount's target
  *       ",profile=off"    without the profile that there is of it (jit_profile.h)
+ *
+ * opt=0 is for who cannot wait (`-o first=fast`): modules are turned into code as they were captured,
+ * but for loops, which wait for the machine's vectors until here. Nothing moves between modules.
  *
  * The text is canonical: equal policies have equal texts; it is part of the key of what is compiled
  * (jit_key.h) and the form in which choices are stored. */
@@ -29,7 +32,7 @@ enum jit_lto { JIT_LTO_THIN, JIT_LTO_FULL, JIT_LTO_OFF };
 #define JIT_POLICY_NAME_SIZE 32 /* of the longest CPU name and its NUL */
 
 struct jit_policy {
-        unsigned opt; /* 1 to 3 */
+        unsigned opt; /* 0 to 3 */
         enum jit_fp fp;
         enum jit_lto lto;
         unsigned width;                    /* bits; 0: the model's own */
@@ -40,6 +43,9 @@ struct jit_policy {
 
 /* What everything is compiled with unless somebody chose or measured. */
 #define JIT_POLICY_DEFAULT ((struct jit_policy){.opt = 3})
+
+/* What answers first where POLICY takes too long: for the same machine, with as much contraction. */
+struct jit_policy jit_policy_fast(const struct jit_policy *policy);
 
 /* -EINVAL and a sentence in *ret_reason (the caller frees; optional) if TEXT is not one of the
  * above. Names of CPUs are looked at by who uses them. */

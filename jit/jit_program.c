@@ -132,6 +132,8 @@ static int choose_policy(const struct jit_session *session, struct jit_program *
         /* Constructors are put in order by the module that each came from (jit_link_order.h). */
         if (policy->lto == JIT_LTO_FULL && jit_recipe_order_matters(program->variant))
                 policy->lto = JIT_LTO_THIN;
+        if (program->fast)
+                *policy = jit_policy_fast(policy);
         if (policy->target[0])
                 r = use_own_target(program);
         if (r == 0)
@@ -243,14 +245,15 @@ static int load_record(
         return loaded->path ? 0 : -ENOMEM;
 }
 
-int jit_program_load(
-        struct jit_session *session, const struct fmt_program *program, struct jit_program **ret)
+static int load(struct jit_session *session, const struct fmt_program *program, bool fast,
+        struct jit_program **ret)
 {
         _cleanup_program_ struct jit_program *loaded = calloc(1, sizeof *loaded);
         if (!loaded)
                 return -ENOMEM;
         atomic_init(&loaded->references, 1);
         atomic_init(&loaded->found, -1);
+        loaded->fast = fast;
         int r = load_record(session, program, loaded);
         if (r == 0)
                 r = choose_variant(session, loaded);
@@ -264,6 +267,18 @@ int jit_program_load(
                 return r;
         *ret = steal_pointer(&loaded);
         return 0;
+}
+
+int jit_program_load(
+        struct jit_session *session, const struct fmt_program *program, struct jit_program **ret)
+{
+        return load(session, program, false, ret);
+}
+
+int jit_program_load_fast(
+        struct jit_session *session, const struct fmt_program *program, struct jit_program **ret)
+{
+        return load(session, program, true, ret);
 }
 
 struct jit_program *jit_program_reference(const struct jit_program *program)

@@ -29,7 +29,9 @@ struct jit_job {
         struct jit_board board;
         uint64_t queued_ns;
         bool started;
+        bool compiles;   /* started, and not yet answered */
         bool is_awaited; /* somebody asked to be told */
+        bool is_for_later;
         int result_fd;   /* what the waiters got, while it is being published; -1 before */
         struct jit_job *next;
 };
@@ -97,19 +99,27 @@ static struct jit_job *find_job(struct jit_session *session, const struct fmt_di
         return NULL;
 }
 
-/* The oldest job that somebody waits for, or else the oldest. */
+/* What somebody waits for, then what somebody soon may, then what only a later open will get. */
+static int urgency(const struct jit_job *job)
+{
+        return job->is_awaited ? 2 : job->is_for_later ? 0 : 1;
+}
+
+/* The oldest of the most urgent jobs. NULL: as many compile as may. What nobody waits for does not
+ * keep those waiting who do: one of theirs may start beside it. */
 static struct jit_job *find_unstarted(struct jit_session *session)
 {
-        struct jit_job *oldest = NULL;
+        struct jit_job *best = NULL;
+        unsigned all = 0, awaited = 0;
         for (struct jit_job *job = session->jobs; job; job = job->next) {
-                if (job->started)
-                        continue;
-                if (job->is_awaited)
-                        return job;
-                if (!oldest)
-                        oldest = job;
+                all += job->compiles;
+                awaited += job->compiles && job->is_awaited;
+                if (!job->started && (!best || urgency(job) > urgency(best)))
+                        best = job;
         }
-        return oldest;
+        if (best && (best->is_awaited ? awaited : all) < session->options.workers)
+                return best;
+        return NULL;
 }
 
 static void answer(struct waiter *waiters, const struct jit_result *result)
@@ -155,11 +165,16 @@ static void refuse(struct jit_session *session, struct jit_job *job, int error, 
 
 static void carry_out(struct jit_session *session, struct jit_job *job, unsigned threads)
 {
+        const struct jit_compile_terms terms = {.threads = threads,
+                .queued_ns = job->queued_ns,
+                .in_background = job->is_for_later,
+                .board = &job->board};
         struct jit_compile *compile;
-        int r = jit_compile_run(
-                session, job->program, threads, job->queued_ns, &job->board, &compile);
+        int r = jit_compile_run(session, job->program, &terms, &compile);
         pthread_mutex_lock(&session->lock);
         session->n_active--;
+        job->compiles = false;
+        pthread_cond_signal(&session->work);
         pthread_mutex_unlock(&session->lock);
         if (r < 0) {
                 refuse(session, job, r, "out of memory");
@@ -192,8 +207,8 @@ static void carry_out(struct jit_session *session, struct jit_job *job, unsigned
 /* Cores are shared out among what runs and what waits; the output does not depend on it. */
 static unsigned share_of_threads(const struct jit_session *session)
 {
-        unsigned jobs =
-                session->n_active < session->n_threads ? session->n_active : session->n_threads;
+        const unsigned most = session->options.workers;
+        unsigned jobs = session->n_active < most ? session->n_active : most;
         unsigned share = session->options.threads / (jobs ? jobs : 1);
         return share ? share : 1;
 }
@@ -216,7 +231,8 @@ static struct jit_job *next_job(struct jit_session *session, unsigned *ret_threa
                         ret_failure->error = failure->error;
                         ret_failure->reason = strdup(failure->reason ? failure->reason : "failed");
                 }
-                if (*ret_cancelled || ret_failure->error < 0)
+                job->compiles = !*ret_cancelled && ret_failure->error == 0;
+                if (!job->compiles)
                         session->n_active--;
         }
         pthread_mutex_unlock(&session->lock);
@@ -242,7 +258,23 @@ static void *work(void *context)
         return NULL;
 }
 
-int jit_session_request(struct jit_session *session, const struct jit_program *program,
+static struct jit_job *add_job(struct jit_session *session, const struct jit_program *program,
+        bool for_later, struct jit_job *job)
+{
+        job->result_fd = -1;
+        job->program = jit_program_reference(program);
+        job->is_for_later = for_later;
+        job->queued_ns = jit_now_ns();
+        jit_board_init(&job->board, job->queued_ns);
+        struct jit_job **end = &session->jobs;
+        while (*end)
+                end = &(*end)->next;
+        *end = job;
+        session->n_active++;
+        return job;
+}
+
+static int request(struct jit_session *session, const struct jit_program *program, bool for_later,
         jit_callback *callback, void *context)
 {
         if (program->unsupported)
@@ -257,26 +289,29 @@ int jit_session_request(struct jit_session *session, const struct jit_program *p
                 return -ECANCELED;
         }
         struct jit_job *job = find_job(session, &program->keys[0]);
-        if (!job) {
-                job = steal_pointer(&fresh);
-                job->result_fd = -1;
-                job->program = jit_program_reference(program);
-                job->queued_ns = jit_now_ns();
-                jit_board_init(&job->board, job->queued_ns);
-                struct jit_job **end = &session->jobs;
-                while (*end)
-                        end = &(*end)->next;
-                *end = job;
-                session->n_active++;
-                pthread_cond_signal(&session->work);
-        }
+        if (!job)
+                job = add_job(session, program, for_later, steal_pointer(&fresh));
         job->is_awaited |= callback != NULL;
+        if (!job->started)
+                job->is_for_later &= for_later;
+        pthread_cond_signal(&session->work);
         waiter->callback = callback;
         waiter->context = context;
         waiter->next = job->waiters;
         job->waiters = steal_pointer(&waiter);
         pthread_mutex_unlock(&session->lock);
         return 0;
+}
+
+int jit_session_request(struct jit_session *session, const struct jit_program *program,
+        jit_callback *callback, void *context)
+{
+        return request(session, program, false, callback, context);
+}
+
+int jit_session_request_for_later(struct jit_session *session, const struct jit_program *program)
+{
+        return request(session, program, true, NULL, NULL);
 }
 
 /* The result of a job that is still being published: -ENOENT if there is none. */
@@ -368,10 +403,12 @@ static int list_scopes(struct jit_session *session)
 
 static int start_threads(struct jit_session *session)
 {
-        session->threads = calloc(session->options.workers, sizeof *session->threads);
+        /* One more, for what is waited for (find_unstarted). */
+        const unsigned n = session->options.workers + 1;
+        session->threads = calloc(n, sizeof *session->threads);
         if (!session->threads)
                 return -ENOMEM;
-        for (; session->n_threads < session->options.workers; session->n_threads++) {
+        for (; session->n_threads < n; session->n_threads++) {
                 int r = pthread_create(&session->threads[session->n_threads], NULL, work, session);
                 if (r != 0)
                         return session->n_threads > 0 ? 0 : -r;

@@ -31,7 +31,8 @@ struct jit_session;
 
 struct jit_options {
         unsigned threads;         /* of all workers together; 0: allowed cores */
-        unsigned workers;         /* at the same time; 0: chosen from threads */
+        unsigned workers;         /* at the same time; 0: chosen from threads. One more for who
+                                     waits while nobody waits for those */
         unsigned deadline_s;      /* one compile may take this long; 0: 1800 */
         uint64_t memory_limit;    /* bytes per worker; 0: 3/4 of physical memory */
         const char *variant;      /* -o variant=, or NULL */
@@ -55,6 +56,9 @@ void jit_session_free(struct jit_session *session, bool finish);
  * computed. Immutable, thread-safe. */
 struct jit_program;
 int jit_program_load(struct jit_session *session, const struct fmt_program *program,
+        struct jit_program **ret);
+/* The same, compiled in the shortest time (jit_policy_fast): for who cannot wait. */
+int jit_program_load_fast(struct jit_session *session, const struct fmt_program *program,
         struct jit_program **ret);
 void jit_program_free(struct jit_program *program);
 const struct fmt_variant *jit_program_variant(const struct jit_program *program);
@@ -103,9 +107,14 @@ struct jit_result {
 typedef void jit_callback(void *context, const struct jit_result *result);
 
 /* CALLBACK runs exactly once, on a session thread (or before return only with a negative return
- * value: then never). NULL callback: start it and do not tell. */
+ * value: then never). NULL callback: start it and do not tell; then it comes after all that somebody
+ * waits for. */
 int jit_session_request(struct jit_session *session, const struct jit_program *program,
         jit_callback *callback, void *context);
+
+/* The same without telling, for nobody who is there now: it comes after everything else, and once it
+ * runs it leaves the cores to whoever else wants them. */
+int jit_session_request_for_later(struct jit_session *session, const struct jit_program *program);
 
 /* Whether a job for PROGRAM runs or waits; ret_reason (optional, caller frees) is why its last
  * attempt in this session failed. */

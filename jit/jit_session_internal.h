@@ -45,6 +45,7 @@ struct jit_program {
         char *path;
         uint64_t size; /* promised, bytes */
         bool baseline;
+        bool fast; /* compiled by jit_policy_fast */
         struct fmt_record *record;
         const struct fmt_variant *variant;
         struct fmt_digest choice_name;
@@ -78,12 +79,18 @@ int jit_program_peek(struct jit_session *session, const struct jit_program *prog
 
 struct jit_compile;
 
-/* Compiles PROGRAM with THREADS threads unless another process has meanwhile: takes the node-wide
- * lock, looks again, runs a worker, copies its result into a file of the cache. QUEUED_NS:
- * CLOCK_MONOTONIC at the request. BOARD, where it says how far it is, is borrowed until
- * jit_compile_end. The outcome, failure included, is in jit_compile_result. */
+struct jit_compile_terms {
+        unsigned threads;
+        uint64_t queued_ns;      /* CLOCK_MONOTONIC at the request */
+        bool in_background;      /* behind whatever else wants to run */
+        struct jit_board *board; /* where it says how far it is; borrowed until jit_compile_end */
+};
+
+/* Compiles PROGRAM unless another process has meanwhile: takes the node-wide lock, looks again, runs
+ * a worker, copies its result into a file of the cache. The outcome, failure included, is in
+ * jit_compile_result. */
 int jit_compile_run(struct jit_session *session, const struct jit_program *program,
-        unsigned threads, uint64_t queued_ns, struct jit_board *board, struct jit_compile **ret);
+        const struct jit_compile_terms *terms, struct jit_compile **ret);
 /* Borrowed; valid until jit_compile_end. */
 const struct jit_result *jit_compile_result(const struct jit_compile *compile);
 /* Gives the result its name in the cache, keeps what was learnt of modules, releases the lock. */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -24,6 +25,10 @@
 
 /* Of what a worker wrote to its stderr, this much of the end is kept. */
 #define MESSAGES_MAX 16384
+
+/* The nice value of what nobody waits for. A tenth of a core that others want, too: so that it comes to
+ * an end beside a job that keeps all cores busy. */
+#define BACKGROUND_NICE 10
 
 struct jit_worker {
         const struct jit_worker_order *order;
@@ -115,6 +120,8 @@ int jit_worker_start(
                         JIT_WORKER_N_FDS, &worker->child);
         if (r < 0)
                 return r;
+        if (order->in_background)
+                setpriority(PRIO_PROCESS, (id_t)jit_child_pid(worker->child), BACKGROUND_NICE);
         *ret = steal_pointer(&worker);
         return 0;
 }

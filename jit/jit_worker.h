@@ -41,6 +41,7 @@ struct jit_worker_order {
         unsigned deadline_s;
         const struct jit_policy *policy;
         unsigned threads;
+        bool in_background; /* at a lower priority */
         const char *counts_folder, *counts_stem; /* as in jit_worker_job.h */
         const void *profile;                     /* NULL: there is none */
         size_t profile_size;

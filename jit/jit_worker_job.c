@@ -36,8 +36,10 @@ static int take_line(struct jit_worker_job *job, const char *key, const char *va
                 *text = strdup(value);
                 return *text ? 0 : -ENOMEM;
         }
-        if (strcmp(key, "policy") == 0)
-                return jit_policy_parse(value, &job->policy, NULL) < 0 ? -EBADMSG : 0;
+        if (strcmp(key, "policy") == 0) {
+                job->has_policy = jit_policy_parse(value, &job->policy, NULL) == 0;
+                return job->has_policy ? 0 : -EBADMSG;
+        }
         uint64_t number = strtoull(value, NULL, 10);
         if (strcmp(key, "size") == 0)
                 job->size = number;
@@ -66,7 +68,7 @@ int jit_worker_job_decode(const char *text, size_t size, struct jit_worker_job *
                 r = take_line(ret, line, value);
         }
         if (r == 0 &&
-                (!ret->triple || !ret->tune || !ret->features || !ret->policy.opt || !ret->size ||
+                (!ret->triple || !ret->tune || !ret->features || !ret->has_policy || !ret->size ||
                         !ret->threads || !ret->counts_folder != !ret->counts_stem))
                 r = -EBADMSG;
         if (r < 0)

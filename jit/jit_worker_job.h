@@ -45,6 +45,7 @@ struct jit_worker_job {
         char *tune;     /* policy.tune where it has one */
         char *features; /* what the code generator is told: policy's preferences included */
         struct jit_policy policy;
+        bool has_policy; /* decoding met one */
         uint64_t size; /* promised, bytes */
         unsigned threads;
         /* It counts how often its code runs; or NULL, both (jit_profile_runtime.c). */

@@ -119,7 +119,8 @@ def test_open_files_by_tier(t):
         # The program and its library, of which passthrough maps the backing file itself; loader
         # and C library are the host's.
         t.equal(seen["open_files"],
-                {"plain": 1, "native": 1 if passes else 2, "baseline": 0, "waiting": 0})
+                {"plain": 1, "native": 1 if passes else 2, "fast": 0, "baseline": 0,
+                 "waiting": 0})
     hello.communicate(b"\n", timeout=60)
     wait_until(t, lambda: set(status(t, mount.path)["open_files"].values()) == {0}, "closing")
     mount.stop()

@@ -40,6 +40,7 @@ int main(void)
         REQUIRE(jit_policy_format(&usual, &text) == 0);
         CHECK(strcmp(text, "opt=3") == 0);
 
+        check_round_trip("opt=0");
         check_round_trip("opt=1");
         check_round_trip("opt=2,fp=strict");
         check_round_trip("opt=3,lto=off,width=512");
@@ -52,9 +53,13 @@ int main(void)
         REQUIRE(jit_policy_parse("opt=3,tune=znver5", &b, NULL) == 0);
         CHECK(jit_policy_equal(&a, &a) && !jit_policy_equal(&a, &b));
 
+        a = jit_policy_fast(&b);
+        REQUIRE(jit_policy_parse("opt=0,tune=znver5,profile=off", &b, NULL) == 0);
+        CHECK(jit_policy_equal(&a, &b));
+
         check_refused("", "");
         check_refused("opt", "opt");
-        check_refused("opt=0", "opt");
+        check_refused("opt=4", "opt");
         check_refused("opt=33", "opt");
         check_refused("opt=3,", "");
         check_refused("fp=strict", "fp");

@@ -289,6 +289,17 @@ static void test_command(void)
         CHECK(position(argv, "/x") < position(argv, "/c"));
         CHECK(position(argv, "/c") < position(argv, "--as-needed"));
         CHECK(position(argv, "--as-needed") < position(argv, "/m"));
+        CHECK(position(argv, "-fast-isel") == SIZE_MAX);
+        fmt_strings_free(argv);
+        /* Nothing of one module goes to another where nobody has the time to optimise. */
+        variant.recipe.interposable = false;
+        REQUIRE(jit_recipe_command(&variant, &paths, NULL, NULL, &JIT_POLICY_DEFAULT, 1, &argv) == 0);
+        CHECK(position(argv, "-import-instr-limit=0") == SIZE_MAX);
+        fmt_strings_free(argv);
+        const struct jit_policy least = {.opt = 0};
+        REQUIRE(jit_recipe_command(&variant, &paths, NULL, NULL, &least, 1, &argv) == 0);
+        CHECK(position(argv, "-import-instr-limit=0") != SIZE_MAX);
+        CHECK(position(argv, "-fast-isel") != SIZE_MAX);
         fmt_strings_free(argv);
         needed[0] = "libgone.so";
         CHECK(jit_recipe_command(&variant, &paths, NULL, NULL, &JIT_POLICY_DEFAULT, 1, &argv) == -EINVAL);
