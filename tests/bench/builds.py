@@ -48,17 +48,19 @@ class Builds:
 
     def provide(self):
         """Makes what is not there yet."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         for kind in KINDS:
-            if not self.root(kind).exists():
-                self._say(f"building {self.program.name}, {kind}")
-                self._build(kind)
+            self._provide_root(kind)
         if not self.inputs.exists():
             with _unfinished(self.inputs) as inputs:
                 inputs.mkdir()
                 self._script(self.program.prepare, self._source("inputs"), "generic",
                              {"INPUTS": inputs, "ROOT": self.root("generic")})
                 shutil.rmtree(self._work("inputs"))
+        self.provide_image()
+
+    def provide_image(self):
+        """Makes no more than the image, if that is not there yet."""
+        self._provide_root("captured")
         if not self.image.exists():
             with _unfinished(self.image) as image:
                 run([harness.binary("xaas"), "pack", "-q", self.root("captured"), image])
@@ -77,6 +79,12 @@ class Builds:
     def environment(self, kind):
         return {**os.environ, "XAASFS_CACHE": str(self.cache(kind)),
                 "PATH": f"{harness.binary('xaasfs').parent}:{os.environ['PATH']}"}
+
+    def _provide_root(self, kind):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.root(kind).exists():
+            print(f"building {self.program.name}, {kind} …", flush=True)
+            self._build(kind)
 
     def _build(self, kind):
         with _unfinished(self.root(kind)) as root:
@@ -104,10 +112,6 @@ class Builds:
         capture = [harness.binary("xaas"), "build", "--"] if how.captured else []
         run([*capture, "sh", "-eu", "-c", script], cwd=work, env=environment,
             log=self.folder / f"{kind}.build.log")
-
-    @staticmethod
-    def _say(what):
-        print(f"{what} …", flush=True)
 
 
 class _unfinished:
