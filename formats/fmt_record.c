@@ -75,6 +75,15 @@ int fmt_variant_add_stub(struct fmt_variant *variant, struct fmt_stub **ret)
         return 0;
 }
 
+void fmt_variant_remove_stub(struct fmt_variant *variant, size_t index)
+{
+        struct fmt_stub *stub = &variant->stubs[index];
+
+        free(stub->soname);
+        variant->n_stubs--;
+        memmove(stub, stub + 1, (variant->n_stubs - index) * sizeof *stub);
+}
+
 int fmt_variant_add_option(struct fmt_variant *variant, struct fmt_option **ret)
 {
         struct fmt_recipe *recipe = &variant->recipe;

@@ -60,13 +60,28 @@ static int check_header(
         return 0;
 }
 
-static int check_needed(char *const *found, char *const *expected, char **ret_reason)
+static bool has_spare_stub(const struct fmt_variant *variant, const char *soname)
 {
-        for (size_t i = 0; found[i] || expected[i]; i++) {
+        for (size_t i = 0; i < variant->n_stubs; i++)
+                if (!variant->stubs[i].needed && strcmp(variant->stubs[i].soname, soname) == 0)
+                        return true;
+        return false;
+}
+
+/* Behind those of the original may stand some that it was linked against in vain. */
+static int check_needed(
+        char *const *found, const struct fmt_variant *variant, char **ret_reason)
+{
+        char *const *expected = variant->recipe.needed;
+        size_t i = 0;
+        for (; expected[i]; i++)
                 if (!same_text(found[i], expected[i]))
                         return refuse(ret_reason, "library %zu that the result needs is %s, not %s",
                                 i + 1, shown(found[i]), shown(expected[i]));
-        }
+        for (; found[i]; i++)
+                if (!has_spare_stub(variant, found[i]))
+                        return refuse(ret_reason, "the result needs %s, which the original does not",
+                                found[i]);
         return 0;
 }
 
@@ -169,7 +184,7 @@ int jit_check_file(int fd, const struct fmt_variant *variant, uint64_t promised,
                 return refuse(ret_reason, "the result is not an ELF file: %s", strerror(-r));
         r = check_header(&facts, &variant->recipe, ret_reason);
         if (r == 0)
-                r = check_needed(facts.needed, variant->recipe.needed, ret_reason);
+                r = check_needed(facts.needed, variant, ret_reason);
         if (r == 0)
                 r = check_segments(fd, (uint64_t)st.st_size, variant, ret_reason);
         if (r == 0 && facts.executable_stack && !wants_executable_stack(&variant->recipe))

@@ -5,8 +5,8 @@
 
 #include "fmt_record.h"
 
-/* Checks FD against VARIANT: class, machine, type, interpreter, soname, NEEDED (the exact list),
- * rpath, exports (a shared library: neither more nor fewer; an executable: no fewer), the entry
+/* Checks FD against VARIANT: class, machine, type, interpreter, soname, NEEDED (the exact
+ * list, and behind it libraries with stubs that are not needed), rpath, exports (a shared library: neither more nor fewer; an executable: no fewer), the entry
  * point inside executable bytes, segments inside the file, none writable and executable at once,
  * an executable stack only if the recipe asks for one, and no more than PROMISED bytes. 0 and the
  * file's size; -EBADMSG and a sentence (the caller frees it); -EFBIG and a sentence if nothing is

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* In the order in which a text has them. */
-static const char *const names[] = {"opt", "fp", "lto", "width", "tune", "target", "profile"};
+static const char *const names[] = {"opt", "fp", "lto", "width", "tune", "target", "profile", "veclib"};
 #define N_NAMES (sizeof names / sizeof *names)
 
 /* Index of VALUE among WORDS, or -1. */
@@ -63,9 +63,12 @@ static bool set(struct jit_policy *policy, size_t n, const char *value)
                 return copy_name(value, policy->tune);
         case 5:
                 return copy_name(value, policy->target);
-        default:
+        case 6:
                 policy->no_profile = true;
                 return !strcmp(value, "off");
+        default:
+                policy->veclib = true;
+                return !strcmp(value, "libmvec");
         }
 }
 
@@ -109,10 +112,11 @@ int jit_policy_format(const struct jit_policy *policy, char **ret_text)
         char width[24] = "";
         if (policy->width != 0)
                 snprintf(width, sizeof width, ",width=%u", policy->width);
-        int n = asprintf(ret_text, "opt=%u%s%s%s%s%s%s%s%s%s%s", policy->opt, fp ? ",fp=" : "",
+        int n = asprintf(ret_text, "opt=%u%s%s%s%s%s%s%s%s%s%s%s", policy->opt, fp ? ",fp=" : "",
                 fp ? fp : "", lto ? ",lto=" : "", lto ? lto : "", width,
                 policy->tune[0] ? ",tune=" : "", policy->tune, policy->target[0] ? ",target=" : "",
-                policy->target, policy->no_profile ? ",profile=off" : "");
+                policy->target, policy->no_profile ? ",profile=off" : "",
+                policy->veclib ? ",veclib=libmvec" : "");
         return n < 0 ? -ENOMEM : 0;
 }
 
@@ -130,7 +134,7 @@ bool jit_policy_equal(const struct jit_policy *a, const struct jit_policy *b)
 {
         return a->opt == b->opt && a->fp == b->fp && a->lto == b->lto && a->width == b->width &&
                !strcmp(a->tune, b->tune) && !strcmp(a->target, b->target) &&
-               a->no_profile == b->no_profile;
+               a->no_profile == b->no_profile && a->veclib == b->veclib;
 }
 
 static int refuse_value(char **ret_reason, const char *name, const char *value, const char *values)

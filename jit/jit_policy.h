@@ -15,6 +15,10 @@
  *       ",tune=" NAME     LLVM's name of the CPU to schedule for; else the target's
  *       ",target=" NAME   compiled for NAME (jit_target_detect) instead of the mount's target
  *       ",profile=off"    without the profile that there is of it (jit_profile.h)
+ *       ",veclib=libmvec" loops may call the C library's vector functions for sin, cos, exp, log
+ *                         and pow, if the image has them: right to 4 units in the last place, where
+ *                         the scalar ones are to 1. Not together with fp=strict, unless the program
+ *                         was built so
  *
  * opt=0 is for who cannot wait (`-o first=fast`): modules are turned into code as they were captured,
  * but for loops, which wait for the machine's vectors until here. Nothing moves between modules.
@@ -39,7 +43,11 @@ struct jit_policy {
         char tune[JIT_POLICY_NAME_SIZE];   /* "": the target's */
         char target[JIT_POLICY_NAME_SIZE]; /* "": the mount's */
         bool no_profile;
+        bool veclib;
 };
+
+/* The library that JIT_POLICY's veclib is about: part of glibc on x86-64 since 2.22. */
+#define JIT_LIBMVEC "libmvec.so.1"
 
 /* What everything is compiled with unless somebody chose or measured. */
 #define JIT_POLICY_DEFAULT ((struct jit_policy){.opt = 3})

@@ -117,6 +117,17 @@ static int use_own_target(struct jit_program *program)
         return 0;
 }
 
+/* Code may call the C library's vector functions where the record has a stub of them, and whoever
+ * built the program so gets what was built. */
+static void settle_veclib(const struct fmt_variant *variant, struct jit_policy *policy)
+{
+        bool is_there = false;
+        for (size_t i = 0; i < variant->n_stubs; i++)
+                is_there |= strcmp(variant->stubs[i].soname, JIT_LIBMVEC) == 0;
+        policy->veclib = is_there && (fmt_strings_contain(variant->recipe.needed, JIT_LIBMVEC) ||
+                                             (policy->veclib && policy->fp != JIT_FP_STRICT));
+}
+
 static int choose_policy(const struct jit_session *session, struct jit_program *program)
 {
         const struct jit_wish *wish = &session->options.wish;
@@ -132,6 +143,7 @@ static int choose_policy(const struct jit_session *session, struct jit_program *
         /* Constructors are put in order by the module that each came from (jit_link_order.h). */
         if (policy->lto == JIT_LTO_FULL && jit_recipe_order_matters(program->variant))
                 policy->lto = JIT_LTO_THIN;
+        settle_veclib(program->variant, policy);
         if (program->fast)
                 *policy = jit_policy_fast(policy);
         if (policy->target[0])

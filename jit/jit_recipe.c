@@ -172,6 +172,8 @@ static void add_code_generation(struct command *command, const struct fmt_recipe
         addf(command, "-tail-dup-succ-size=%d", GOTO_COPIES);
         if (policy->fp == JIT_FP_STRICT)
                 add_llvm(command, "-fp-contract=off");
+        if (policy->veclib)
+                add_llvm(command, "-vector-library=LIBMVEC-X86");
         if (recipe->interposable || policy->lto == JIT_LTO_OFF || policy->opt == 0)
                 add_llvm(command, "-import-instr-limit=0");
         if (policy->lto == JIT_LTO_FULL)

@@ -47,6 +47,8 @@ int main(void)
         check_round_trip("opt=3,fp=strict,lto=full,width=128,tune=znver4,target=x86-64-v3");
 
         check_round_trip("opt=3,width=256,profile=off");
+        check_round_trip("opt=3,profile=off,veclib=libmvec");
+        check_round_trip("opt=3,veclib=libmvec");
 
         struct jit_policy a, b;
         REQUIRE(jit_policy_parse("opt=3,tune=znver4", &a, NULL) == 0);
@@ -66,6 +68,8 @@ int main(void)
         check_refused("opt=3,fp=default", "fp");
         check_refused("opt=3,lto=thin", "lto");
         check_refused("opt=3,profile=on", "profile");
+        check_refused("opt=3,veclib=svml", "veclib");
+        check_refused("opt=3,veclib=libmvec,profile=off", "profile");
         check_refused("opt=3,width=0", "width");
         check_refused("opt=3,width=64", "width");
         check_refused("opt=3,lto=full,fp=strict", "fp");

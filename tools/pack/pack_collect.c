@@ -4,6 +4,7 @@
 #include "fmt_cleanup.h"
 #include "fmt_elf.h"
 #include "fmt_log.h"
+#include "jit_policy.h"
 #include "pack_libraries.h"
 #include "pack_profiles.h"
 #include "pack_programs.h"
@@ -97,6 +98,17 @@ static int make_stub(const struct collection *all, struct pack_program *program,
         return fmt_bundle_add(all->writer, FMT_BLOB_STUB, data, size, &stub->digest);
 }
 
+/* What linkers find with libm, unasked. Code is to come to need it only where it is in the image,
+ * in the C library's folder. */
+static void check_libmvec(const struct collection *all, struct fmt_variant *variant)
+{
+        struct fmt_stub *stub = find_stub(variant, JIT_LIBMVEC);
+
+        if (stub && !stub->needed &&
+                !pack_libraries_have_beside(all->libraries, JIT_LIBMVEC, "libm.so.6"))
+                fmt_variant_remove_stub(variant, (size_t)(stub - variant->stubs));
+}
+
 static int check_stubs(
         const struct collection *all, struct pack_program *program, struct fmt_variant *variant)
 {
@@ -104,6 +116,7 @@ static int check_stubs(
 
         for (size_t i = 0; i < variant->n_stubs; i++)
                 variant->stubs[i].needed = fmt_strings_contain(needed, variant->stubs[i].soname);
+        check_libmvec(all, variant);
         for (size_t i = 0; needed[i] && !program->native; i++)
                 if (!find_stub(variant, needed[i])) {
                         int r = make_stub(all, program, variant, needed[i]);

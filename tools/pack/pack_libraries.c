@@ -82,6 +82,19 @@ bool pack_libraries_have(const struct pack_libraries *libraries, const char *son
         return is_named(libraries, first_of(libraries, base_of(soname)), base_of(soname));
 }
 
+bool pack_libraries_have_beside(
+        const struct pack_libraries *libraries, const char *soname, const char *neighbour)
+{
+        for (size_t i = first_of(libraries, soname); is_named(libraries, i, soname); i++) {
+                const char *path = libraries->by_base[i]->path;
+                _cleanup_free_ char *beside = NULL;
+                if (asprintf(&beside, "%.*s%s", (int)(base_of(path) - path), path, neighbour) >= 0 &&
+                        pack_tree_find(libraries->tree, beside))
+                        return true;
+        }
+        return false;
+}
+
 static const struct pack_file *follow(
         const struct pack_libraries *libraries, const struct pack_name *name)
 {

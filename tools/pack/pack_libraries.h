@@ -18,6 +18,10 @@ static inline void pack_libraries_freep(struct pack_libraries **libraries)
 /* Whether a file of that name lies anywhere in the tree. */
 bool pack_libraries_have(const struct pack_libraries *libraries, const char *soname);
 
+/* Whether a file of that name lies in a folder where one called NEIGHBOUR lies, too. */
+bool pack_libraries_have_beside(
+        const struct pack_libraries *libraries, const char *soname, const char *neighbour);
+
 /* A regular file of that name, symbolic links within its folder followed, or NULL. */
 const struct pack_file *pack_libraries_find(
         const struct pack_libraries *libraries, const char *soname);

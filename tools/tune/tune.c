@@ -22,6 +22,7 @@ enum {
         OPTION_HIGHER,
         OPTION_CHECK,
         OPTION_SAME_RESULTS,
+        OPTION_VECTOR_MATH,
         OPTION_ROUNDS,
         OPTION_SECONDS,
         OPTION_DRY_RUN,
@@ -39,6 +40,8 @@ static const struct tool_option options[] = {
         {OPTION_CHECK, 0, "check", NULL, "what prints something else than the default is out"},
         {OPTION_SAME_RESULTS, 0, "same-results", NULL,
                 "only what rounds floating-point numbers as a native build does"},
+        {OPTION_VECTOR_MATH, 0, "vector-math", NULL,
+                "also the C library's vector functions, right to 4 units in the last place"},
         {OPTION_WITH, 0, "with", "PATH",
                 "tune this too, such as a library opened at run time; may be repeated"},
         {OPTION_ROUNDS, 0, "rounds", "N", "most runs of a candidate in a race; default 9"},
@@ -300,7 +303,11 @@ static int take_option(struct tool_line *line, int option, const char *value,
                 ret->check = true;
                 return 0;
         case OPTION_SAME_RESULTS:
-                ret->same_results = true;
+        case OPTION_VECTOR_MATH:
+                if (ret->results != TUNE_GENERIC_ROUNDING)
+                        return tool_wrong(line, "--same-results and --vector-math exclude each other");
+                ret->results =
+                        option == OPTION_SAME_RESULTS ? TUNE_SAME_RESULTS : TUNE_VECTOR_MATH;
                 return 0;
         case OPTION_ROUNDS:
                 return set_number(line, "rounds", value, 2, &ret->rounds);

@@ -23,7 +23,7 @@ struct tune_request {
         char **command;      /* NULL-terminated */
         const char *cache, *target, *variant;
         struct tune_metric metric;
-        bool same_results; /* round as a native build does */
+        enum tune_results results;
         bool check;        /* outputs must be equal */
         bool dry_run;
         bool json;

@@ -42,7 +42,7 @@ static int add_candidate(struct tune *tune, const struct jit_policy *policy)
 int tune_list_steps(struct tune *tune)
 {
         struct jit_policy steps[TUNE_MOST_STEPS];
-        size_t n = tune_steps(tune->ground.target, tune->request->same_results, steps);
+        size_t n = tune_steps(tune->ground.target, tune->request->results, steps);
         int r = add_candidate(tune, &JIT_POLICY_DEFAULT);
 
         for (size_t i = 0; r == 0 && i < n; i++)

@@ -11,6 +11,7 @@ static const struct step {
 } steps[] = {
         /* Chains of additions wait longer for a fused multiply-add. */
         {{.opt = 3, .fp = JIT_FP_STRICT}, "+fma"},
+        {{.opt = 3, .veclib = true}, "+avx"},
         {{.opt = 3, .width = 128}, "+avx"},
         {{.opt = 3, .width = 256}, "+avx2"},
         {{.opt = 3, .width = 512}, "+avx512f"},
@@ -57,8 +58,8 @@ static bool is_own_vendor(const struct jit_target *target, const char *tune)
                                                       : strncmp(tune, "znver", 5) != 0;
 }
 
-size_t tune_steps(
-        const struct jit_target *target, bool same_results, struct jit_policy ret[TUNE_MOST_STEPS])
+size_t tune_steps(const struct jit_target *target, enum tune_results results,
+        struct jit_policy ret[TUNE_MOST_STEPS])
 {
         size_t n = 0;
 
@@ -69,7 +70,9 @@ size_t tune_steps(
                 if (policy->tune[0] && strcmp(policy->tune, "generic") &&
                         is_own_vendor(target, policy->tune))
                         continue;
-                if (same_results && tune_rounds_as_generic(target, policy))
+                if (results == TUNE_SAME_RESULTS && tune_rounds_as_generic(target, policy))
+                        continue;
+                if (results != TUNE_VECTOR_MATH && policy->veclib)
                         continue;
                 ret[n++] = *policy;
         }
@@ -91,7 +94,9 @@ bool tune_combine(const struct jit_policy *a, const struct jit_policy *b, struct
                 (a->fp != usual.fp && b->fp != usual.fp) ||
                 (a->lto != usual.lto && b->lto != usual.lto) || (a->width && b->width) ||
                 (a->tune[0] && b->tune[0]) || (a->target[0] && b->target[0]) ||
-                (a->no_profile && b->no_profile))
+                (a->no_profile && b->no_profile) || (a->veclib && b->veclib) ||
+                /* Which would not be used. */
+                (a->veclib && b->fp == JIT_FP_STRICT) || (b->veclib && a->fp == JIT_FP_STRICT))
                 return false;
         if (b->opt != usual.opt)
                 both.opt = b->opt;
@@ -106,6 +111,7 @@ bool tune_combine(const struct jit_policy *a, const struct jit_policy *b, struct
         if (b->target[0])
                 memcpy(both.target, b->target, sizeof(both.target));
         both.no_profile |= b->no_profile;
+        both.veclib |= b->veclib;
         *ret = both;
         return true;
 }

@@ -11,10 +11,16 @@
 
 #define TUNE_MOST_STEPS 16
 
-/* The steps that make a difference on TARGET; how many. SAME_RESULTS: only those with which
- * floating-point numbers are rounded as a native build rounds them. */
-size_t tune_steps(
-        const struct jit_target *target, bool same_results, struct jit_policy ret[TUNE_MOST_STEPS]);
+/* How floating-point results may differ from a native build's. */
+enum tune_results {
+        TUNE_GENERIC_ROUNDING, /* they may be rounded as the generic build rounds them */
+        TUNE_SAME_RESULTS,     /* not at all */
+        TUNE_VECTOR_MATH,      /* the C library's vector functions may be used */
+};
+
+/* The steps that make a difference on TARGET and leave RESULTS as they must be; how many. */
+size_t tune_steps(const struct jit_target *target, enum tune_results results,
+        struct jit_policy ret[TUNE_MOST_STEPS]);
 
 /* Whether results are rounded as the generic build rounds them, which a native build does not. */
 bool tune_rounds_as_generic(const struct jit_target *target, const struct jit_policy *policy);
