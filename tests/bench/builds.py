@@ -3,7 +3,8 @@
 
     FOLDER/PROGRAM/KIND      a root folder for each of KINDS, with the program in it
     FOLDER/PROGRAM/inputs    what its runs read
-    FOLDER/PROGRAM/image.sqfs, cache, cache-tuned, cache-profiled
+    FOLDER/PROGRAM/image.sqfs
+    FOLDER/PROGRAM/cache*    what was compiled of it; beside profiles and what it was tuned to (specialise.py)
 
 Each of them is complete or absent, whatever interrupts this, so that what is there is never made again.
 """
@@ -18,6 +19,8 @@ import harness
 
 COMPILERS = {"CC": "clang-19", "CXX": "clang++-19", "FC": "flang-new-19",
              "AR": "llvm-ar-19", "RANLIB": "llvm-ranlib-19"}
+# Where MPICH's headers lie: its compiler wrappers would choose the compiler themselves.
+MPICH = "/usr/include/x86_64-linux-gnu/mpich"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Builds:
         for kind in KINDS:
             self._provide_root(kind)
         if not self.inputs.exists():
-            with _unfinished(self.inputs) as inputs:
+            with unfinished(self.inputs) as inputs:
                 inputs.mkdir()
                 self._script(self.program.prepare, self._source("inputs"), "generic",
                              {"INPUTS": inputs, "ROOT": self.root("generic")})
@@ -62,7 +65,7 @@ class Builds:
         """Makes no more than the image, if that is not there yet."""
         self._provide_root("captured")
         if not self.image.exists():
-            with _unfinished(self.image) as image:
+            with unfinished(self.image) as image:
                 run([harness.binary("xaas"), "pack", "-q", self.root("captured"), image])
 
     def root(self, kind):
@@ -72,12 +75,13 @@ class Builds:
         """The cache of the contestant KIND: what one of them is tuned to is no matter of the others."""
         return self.folder / kind.replace("mount", "cache")
 
-    def mount(self, kind, options=()):
-        return harness.Mount(self.image, self.folder / f"mnt-{kind}", self.environment(kind),
+    def mount(self, kind, cache, options=()):
+        return harness.Mount(self.image, self.folder / f"mnt-{kind}", self.environment(cache),
                              self.folder / f"{kind}.log", options)
 
-    def environment(self, kind):
-        return {**os.environ, "XAASFS_CACHE": str(self.cache(kind)),
+    @staticmethod
+    def environment(cache):
+        return {**os.environ, "XAASFS_CACHE": str(cache),
                 "PATH": f"{harness.binary('xaasfs').parent}:{os.environ['PATH']}"}
 
     def _provide_root(self, kind):
@@ -87,7 +91,7 @@ class Builds:
             self._build(kind)
 
     def _build(self, kind):
-        with _unfinished(self.root(kind)) as root:
+        with unfinished(self.root(kind)) as root:
             filesystem = harness.RootFs(root)
             self._script(self.program.build, self._source(kind), kind, {"ROOT": root})
             filesystem.add_libraries()
@@ -107,14 +111,16 @@ class Builds:
         how = KINDS[kind]
         environment = {**os.environ, **COMPILERS, "CFLAGS": how.flags, "CXXFLAGS": how.flags,
                        "FFLAGS": how.flags, "LDFLAGS": how.link, "JOBS": str(self._jobs),
-                       "FILES": str(self._files),
+                       "FILES": str(self._files), "MPICH": MPICH,
                        **{name: str(path) for name, path in places.items()}}
+        if self.program.also:
+            environment["ALSO"] = str(harness.debian_source(self.program.also))
         capture = [harness.binary("xaas"), "build", "--"] if how.captured else []
         run([*capture, "sh", "-eu", "-c", script], cwd=work, env=environment,
             log=self.folder / f"{kind}.build.log")
 
 
-class _unfinished:
+class unfinished:
     """A path beside PATH that takes its place if all goes well."""
 
     def __init__(self, path):

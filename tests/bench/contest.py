@@ -10,7 +10,8 @@ import subprocess
 
 import harness
 
-# Others on the machine would share the caches, but not the core.
+ROUND_SECONDS = 0.5
+# Others on the machine share its caches, but do not take the core away.
 IN_FRONT = ["chrt", "-r", "5"] if os.geteuid() == 0 else []
 
 
@@ -19,7 +20,7 @@ class Contestant:
 
     def __init__(self, builds, kind, root):
         self.kind = kind
-        self._program = builds.program
+        self.program = builds.program
         self.root = root
         self.folder = builds.folder / f"run-{kind}"
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -31,14 +32,14 @@ class Contestant:
         return [word.replace("{root}", str(self.root)) for word in shlex.split(text)]
 
     def train(self):
-        self._run(self._program.train)
+        self._run(self.program.train)
 
     def turn(self):
         """Runs once and keeps the least time; the result must be that of every other turn."""
-        output, seconds = self._run(self._program.run)
-        result = self._program.result(output)
+        output, seconds = self._run(self.program.run)
+        result = self.program.result(output)
         if not result or self.result not in (None, result):
-            raise harness.TestFailure(f"{self._program.name}, {self.kind}: the result is '{result}', "
+            raise harness.TestFailure(f"{self.program.name}, {self.kind}: the result is '{result}', "
                                       f"it was '{self.result}' before; look at {self.folder}")
         self.result = result
         self.seconds = min(self.seconds, seconds)
@@ -59,11 +60,16 @@ class Contestant:
 
 
 def hold(contestants, rounds):
-    """One turn that does not count, in which programs are compiled, then ROUNDS of all, each time another one first."""
+    """One turn that does not count, in which programs are compiled, then ROUNDS of all, each time another one first.
+
+    Short programs take several turns a round: the shorter, the likelier that nobody disturbs one of them.
+    """
     for contestant in contestants:
         contestant.turn()
+    turns = max(1, round(ROUND_SECONDS / min(contestant.seconds for contestant in contestants)))
+    for contestant in contestants:
         contestant.seconds = math.inf
-    for number in range(rounds):
+    for number in range(rounds * turns):
         first = number % len(contestants)
         for contestant in contestants[first:] + contestants[:first]:
             contestant.turn()

@@ -4,7 +4,8 @@
 build and prepare are shell scripts that run in a copy of the source. CC, CXX, FC, CFLAGS, CXXFLAGS, FFLAGS, LDFLAGS, AR,
 RANLIB and JOBS say how; FILES is inputs/NAME beside this file. build installs into ROOT; prepare runs once and leaves
 in INPUTS what runs need. run and train are commands, {root} being where the root folder is mounted or lies; they run
-in a copy of INPUTS. train is short and works on something else than run: it is what the program is tuned with, and
+in a copy of INPUTS. Where a program is made of two packages, ALSO is the source of the other one, for reading only.
+train is short and works on something else than run: it is what the program is tuned with, and
 trained with where counts of its blocks are taken.
 """
 
@@ -41,6 +42,7 @@ class Program:
     train: str
     result: callable
     package: str = ""
+    also: str = ""
     tar_only: bool = False
     app: str = ""
     prepare: str = ""
@@ -105,6 +107,85 @@ ZSTD = Program(
           "{root}/usr/bin/zstd -q -d -c z'",
     result=digest)
 
+# HPL alone, out of hpcc, on the reference BLAS of Debian's lapack; one process, which MPICH does not need mpiexec for.
+HPL = Program(
+    name="hpl",
+    path="/usr/bin/xhpl",
+    package="hpcc",
+    tar_only=True,
+    also="lapack",
+    build="""
+        for routine in dgemm dtrsm dgemv dger dtrsv dscal daxpy dcopy idamax lsame xerbla; do
+            $FC $FFLAGS -c "$ALSO/BLAS/SRC/$routine.f"
+        done
+        $CC $CFLAGS -w -DAdd_ -DF77_INTEGER=int -DStringSunStyle -DHPL_STDC_HEADERS -Ihpl/include -Iinclude \\
+            -I"$MPICH" -c hpl/src/*/*.c hpl/testing/*/*.c src/HPL_slamch.c src/io.c src/noopt.c "$FILES/main.c"
+        $FC $LDFLAGS *.o -lmpich -lm -o "$ROOT/usr/bin/xhpl"
+    """,
+    prepare="""
+        for size in 2400 1000; do
+            mkdir "$INPUTS/$size"
+            sed -e "s/^1000  /$size  /" -e 's/^2 \\( *[PQ]s\\)/1 \\1/' _hpccinf.txt >"$INPUTS/$size/hpccinf.txt"
+        done
+    """,
+    run="sh -c 'cd 2400 && rm -f hpccoutf.txt && {root}/usr/bin/xhpl && cat hpccoutf.txt'",
+    train="sh -c 'cd 1000 && {root}/usr/bin/xhpl'",
+    # What is left of the right side once the solution is put in is rounding alone, and may be any small number.
+    result=lines(r"= +(\S+) \.{6} (\w+)$"),
+    tolerance=1)
+
+# A protein in water, with the parts of LAMMPS that its two inputs use: what files lie in src is what it has.
+LAMMPS = Program(
+    name="lammps",
+    path="/usr/bin/lmp",
+    package="lammps",
+    build="""
+        cd src
+        make yes-molecule yes-kspace yes-rigid
+        for style in fix compute pair region bond angle dihedral improper npair nstencil min reader pppm ewald msm; do
+            ls ${style}_*.cpp
+        done | grep -vxFf "$FILES/styles" | while read -r file; do
+            rm "$file" "${file%cpp}h"
+        done
+        make -C STUBS CC="$CXX" CCFLAGS="$CXXFLAGS -I." ARCHIVE="$AR"
+        make -j"$JOBS" serial CC="$CXX" CCFLAGS="$CXXFLAGS -std=c++11" LINK="$CXX" LINKFLAGS="$LDFLAGS" ARCHIVE="$AR"
+        install -m 755 lmp_serial "$ROOT/usr/bin/lmp"
+    """,
+    prepare="""
+        cp bench/data.rhodo examples/peptide/data.peptide "$INPUTS"
+        sed 's/^run.*/run 10/; s/^thermo  .*/thermo 5/' bench/in.rhodo >"$INPUTS/in.rhodo"
+        sed 's/^run.*/run 60/; s/^thermo\t.*/thermo 20/' examples/peptide/in.peptide >"$INPUTS/in.peptide"
+    """,
+    run="{root}/usr/bin/lmp -log none -in in.rhodo",
+    train="{root}/usr/bin/lmp -log none -in in.peptide",
+    result=lines(r"(?:TotEng|PotEng|E_long|Volume) += +(\S+)"),
+    tolerance=1e-6)
+
+# Radiation through a nebula, followed by chance: Fortran 90. Its seed is the clock's, which would have every run differ.
+MOCASSIN = Program(
+    name="mocassin",
+    path="/usr/bin/mocassin",
+    package="mocassin",
+    build="""
+        sed -i 's/seed = seed + msec/seed = seed/' source/photon_mod.f90
+        make mocassin FC="$FC" LD="$FC" VERSION=bench LDFLAGS="$LDFLAGS -lmpichfort -lmpich" \\
+            FFLAGS="$FFLAGS -cpp -module-dir source -I$MPICH -DPREFIX=\\\\\\".\\\\\\" -DVERSION=\\\\\\"bench\\\\\\""
+        install -m 755 mocassin "$ROOT/usr/bin/mocassin"
+    """,
+    prepare="""
+        for nebula in HII20 PN75; do
+            mkdir -p "$INPUTS/$nebula/input" "$INPUTS/$nebula/output" "$INPUTS/$nebula/share/mocassin"
+            cp benchmarks/gas/$nebula/* "$INPUTS/$nebula/input"
+            sed -e '/^autoPackets/d' -e '/^ *$/d' -e 's/^nPhotons.*/nPhotons 20000/' \\
+                -e 's/^maxIterateMC.*/maxIterateMC 1 100./' benchmarks/gas/$nebula/input.in >"$INPUTS/$nebula/input/input.in"
+            cp -r data dustData "$INPUTS/$nebula/share/mocassin"
+        done
+    """,
+    run="sh -c 'cd HII20 && {root}/usr/bin/mocassin'",
+    train="sh -c 'cd PN75 && {root}/usr/bin/mocassin'",
+    result=lines(r"(?:Lstar|Qphot =|\[e36 erg/s\]:|Balmer Jump: \[erg/s/A\]) +(.*\S)"),
+    tolerance=0.05)
+
 
 def kernel(name, work, training, tolerance=0):
     """One of tests/apps/kernels, all of which are built by one Makefile."""
@@ -126,9 +207,12 @@ PROGRAMS = [
     SQLITE,
     LUA,
     ZSTD,
-    kernel("stencil", "64 2000", "48 1500", 1e-12),
-    kernel("nbody", "2048 60", "1024 80", 1e-9),
-    kernel("spmv", "32 1000", "24 800", 1e-12),
-    kernel("fft", "14 800", "13 600", 1e-6),
-    kernel("scan", "1024 100", "700 50"),
+    HPL,
+    LAMMPS,
+    MOCASSIN,
+    kernel("stencil", "64 800", "48 800", 1e-12),
+    kernel("nbody", "2048 20", "1024 60", 1e-9),
+    kernel("spmv", "32 300", "24 600", 1e-12),
+    kernel("fft", "14 400", "13 600", 1e-6),
+    kernel("scan", "1024 40", "700 50"),
 ]
