@@ -33,6 +33,7 @@ A test file is a list of functions named test_*, each taking one argument, and e
     harness.need_fuse(), need_fusermount(), need_root(), need_command(name)   skip without it
     harness.BuiltTwice, harness.serve       the same program plain and through the mount (served.py)
     harness.debian_source(package)   unpacked source of a Debian package, fetched once (debian.py)
+    harness.debian_versions(t, package)      two versions of it that follow each other
     harness.debian_root()  a small Debian root file system, fetched once
     harness.observe(path), harness.differences(one, other)   all that calls tell (observe.py)
     harness.Crowd          many processes that check all they read from one mount (crowd.py)
@@ -48,7 +49,7 @@ exits 0 if all passed, 1 if one failed, 77 if all were skipped.
 from .binaries import (BUILD, SOURCE, binary, binary_for_anyone, need_command, need_fuse,
                        need_fusermount, need_root)
 from .crowd import Crowd
-from .debian import debian_root, debian_source
+from .debian import debian_root, debian_source, debian_versions
 from .mount import Mount, overlay, processes_of
 from .observe import as_user, differences, kernel_squashfs, observe
 from .namespace import own_mounts
@@ -62,7 +63,7 @@ from .site_user import (SITE_USER, as_site_user, folder_of_site_user, need_user_
 __all__ = [
     "BUILD", "BuiltTwice", "Crowd", "Mount", "RootFs", "SITE_USER", "SOURCE", "Served", "Skipped", "Test",
     "TestFailure", "as_site_user", "as_user", "binary", "binary_for_anyone", "debian_root",
-    "debian_source", "differences", "folder_of_site_user", "kernel_squashfs", "main",
+    "debian_source", "debian_versions", "differences", "folder_of_site_user", "kernel_squashfs", "main",
     "need_command", "need_fuse", "need_fusermount", "need_root", "need_user_namespaces", "observe",
     "open_scratch_for_anyone", "overlay", "processes_of", "serve", "skip",
 ]

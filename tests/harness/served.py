@@ -22,11 +22,14 @@ from .outcome import TestFailure
 class BuiltTwice:
     """plain and captured are two copies of the source of a Debian package, built by build()."""
 
-    def __init__(self, t, package, tar_only=False):
+    def __init__(self, t, package, tar_only=False, source=None):
+        """SOURCE: a folder with what is to be built instead of the package's usual version."""
         self._t = t
-        source = debian_source(package, tar_only)
-        self.plain = t.scratch / "plain"
-        self.captured = t.scratch / "captured"
+        self._folder = t.scratch / (source.name if source else "")
+        self._folder.mkdir(exist_ok=True)
+        source = source or debian_source(package, tar_only)
+        self.plain = self._folder / "plain"
+        self.captured = self._folder / "captured"
         for copy in (self.plain, self.captured):
             shutil.copytree(source, copy, symlinks=True)
 
@@ -42,7 +45,7 @@ class BuiltTwice:
         captured one gets no hint at all.
         """
         script = " && ".join(shlex.join(map(str, step)) for step in steps)
-        names = self._t.scratch / "plain-names"
+        names = self._folder / "plain-names"
         names.mkdir(exist_ok=True)
         for name in ("cc", "gcc", "c++", "g++"):
             compiler = need_command("clang++-19" if "+" in name else "clang-19")
