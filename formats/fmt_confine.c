@@ -32,6 +32,8 @@ static int limit_resources(const struct fmt_confinement *confinement)
 
         if (r == 0 && confinement->memory_limit && !FMT_SANITIZER)
                 r = limit(RLIMIT_AS, confinement->memory_limit);
+        if (r == 0 && confinement->data_limit && !FMT_SANITIZER)
+                r = limit(RLIMIT_DATA, confinement->data_limit);
         if (r == 0 && confinement->file_limit)
                 r = limit(RLIMIT_FSIZE, confinement->file_limit);
         if (r == 0 && confinement->cpu_seconds)

@@ -18,6 +18,7 @@ struct fmt_confinement {
         const char *writable;        /* one folder for scratch files (no exec), or NULL */
         bool may_exec;               /* may exec what lies in readable, fork, and confine further */
         uint64_t memory_limit;       /* RLIMIT_AS in bytes, 0: none */
+        uint64_t data_limit;         /* RLIMIT_DATA in bytes, 0: none */
         uint64_t file_limit;         /* RLIMIT_FSIZE in bytes, 0: none */
         uint64_t cpu_seconds;        /* RLIMIT_CPU, 0: none */
 };

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fmt_cores.h"
 
+#include "fmt_cgroup.h"
 #include "fmt_cleanup.h"
 
 #include <limits.h>
 #include <sched.h>
-#include <string.h>
-
-#define CGROUP_ROOT "/sys/fs/cgroup"
+#include <stdbool.h>
 
 /* Processing units: what the kernel says of our affinity has cpusets and offline units taken out.
  * It refuses sets that are too small for it. 0 if it cannot tell. */
@@ -24,36 +23,41 @@ static unsigned count_units(void)
         return 0;
 }
 
-/* The cores that one cgroup grants, or UINT_MAX where it sets no limit. */
-static unsigned read_quota(const char *folder)
+/* Two numbers out of FOLDER: of one file, or where SECOND is given of two. */
+static bool read_pair(const char *folder, const char *first, const char *second, long *ret_quota,
+        long *ret_period)
 {
-        char path[2 * PATH_MAX + 16];
-        unsigned long quota, period;
-        snprintf(path, sizeof path, "%s/cpu.max", folder);
+        char path[2 * PATH_MAX + 64];
+        snprintf(path, sizeof path, "%s/%s", folder, first);
         _cleanup_fclose_ FILE *file = fopen(path, "re");
-        if (!file || fscanf(file, "%lu %lu", &quota, &period) != 2 || period == 0)
-                return UINT_MAX;
-        unsigned long cores = (quota + period - 1) / period;
-        return cores > 0 ? (unsigned)cores : 1;
+        if (!second)
+                return file && fscanf(file, "%ld %ld", ret_quota, ret_period) == 2;
+        snprintf(path, sizeof path, "%s/%s", folder, second);
+        _cleanup_fclose_ FILE *other = fopen(path, "re");
+        return file && other && fscanf(file, "%ld", ret_quota) == 1 &&
+               fscanf(other, "%ld", ret_period) == 1;
 }
 
-/* The least that our cgroup or one above it grants. */
+/* Without a limit, cpu.max says "max", and cpu.cfs_quota_us -1. */
+static void lower(void *context, const char *folder)
+{
+        unsigned *least = context;
+        long quota, period;
+        if (!read_pair(folder, "cpu.max", NULL, &quota, &period) &&
+                !read_pair(folder, "cpu.cfs_quota_us", "cpu.cfs_period_us", &quota, &period))
+                return;
+        if (quota <= 0 || period <= 0)
+                return;
+        const long cores = (quota + period - 1) / period;
+        if (cores < (long)*least)
+                *least = (unsigned)cores;
+}
+
+/* The least that our cgroup or one above it grants, or UINT_MAX where none sets a limit. */
 static unsigned count_quota(void)
 {
-        char line[PATH_MAX], folder[2 * PATH_MAX];
         unsigned least = UINT_MAX;
-        _cleanup_fclose_ FILE *file = fopen("/proc/self/cgroup", "re");
-        while (file && fgets(line, sizeof line, file)) {
-                line[strcspn(line, "\n")] = '\0';
-                if (strncmp(line, "0::/", 4) != 0)
-                        continue;
-                snprintf(folder, sizeof folder, CGROUP_ROOT "%s", line + 3);
-                while (strlen(folder) > strlen(CGROUP_ROOT)) {
-                        unsigned quota = read_quota(folder);
-                        least = quota < least ? quota : least;
-                        *strrchr(folder, '/') = '\0';
-                }
-        }
+        fmt_cgroup_visit("cpu", lower, &least);
         return least;
 }
 

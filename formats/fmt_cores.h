@@ -4,8 +4,8 @@
 #define FMT_CORES_H
 
 /* The processing units that both the system (cpusets, offline units) and our own affinity
- * allow, and no more than the CPU bandwidth that our cgroup and its ancestors grant (cpu.max,
- * rounded up). At least 1. */
+ * allow, and no more than the CPU bandwidth that our cgroup and its ancestors grant (cpu.max, or
+ * cpu.cfs_quota_us of version 1, rounded up). At least 1. */
 unsigned fmt_cores_allowed(void);
 
 struct fmt_cores {

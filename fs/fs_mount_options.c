@@ -3,8 +3,10 @@
 
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
+#include "fmt_size.h"
 #include "fmt_suggest.h"
 #include "jit_counting.h"
+#include "jit_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +22,7 @@ enum kind {
         NOTIFY,        /* bool: "tty" or "off" */
         PROFILE,       /* a folder that is there, or "off" */
         SIZE,          /* uint64_t, bytes, with suffix K, M, G or T */
+        JIT_MEMORY,    /* as SIZE, at least JIT_MEMORY_LEAST */
         COUNT,         /* uint32_t, at least 1 */
         SECONDS,       /* uint64_t, nanoseconds */
         USER,          /* uint32_t, a number or a name */
@@ -52,6 +55,7 @@ static const struct option {
         {"lto", WISH, offsetof(struct fs_options, wish), NULL},
         {"policy", WISH, offsetof(struct fs_options, wish), NULL},
         {"profile", PROFILE, 0, NULL},
+        {"jit_mem", JIT_MEMORY, offsetof(struct fs_options, jit_memory), NULL},
         {"cache", TEXT, offsetof(struct fs_options, cache), NULL},
         {"cache_limit", SIZE, offsetof(struct fs_options, cache_limit), NULL},
         {"cache_size", SIZE, offsetof(struct fs_options, block_cache), NULL},
@@ -152,6 +156,7 @@ bool fs_mount_option_wants_value(const char *name)
         case NOTIFY:
         case PROFILE:
         case SIZE:
+        case JIT_MEMORY:
         case COUNT:
         case SECONDS:
         case USER:
@@ -199,6 +204,17 @@ static int parse_size(const char *name, const char *text, uint64_t *ret)
         }
         *ret = (uint64_t)value << shift;
         return 0;
+}
+
+static int parse_jit_memory(const char *name, const char *text, uint64_t *ret)
+{
+        char least[FMT_SIZE_TEXT];
+        int error = parse_size(name, text, ret);
+        if (error < 0 || *ret >= JIT_MEMORY_LEAST)
+                return error;
+        fmt_error("option %s=%s: no program can be compiled with so little; give at least %s", name,
+                text, fmt_size_text(JIT_MEMORY_LEAST, least));
+        return -EINVAL;
 }
 
 static int parse_seconds(const char *name, const char *text, uint64_t *ret)
@@ -348,6 +364,8 @@ static int set(struct fs_options *options, const struct option *option, const ch
                 return parse_profile(value, options);
         case SIZE:
                 return parse_size(option->name, value, field);
+        case JIT_MEMORY:
+                return parse_jit_memory(option->name, value, field);
         case COUNT:
                 return parse_count(option->name, value, field);
         case SECONDS:

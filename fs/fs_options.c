@@ -45,6 +45,7 @@ const char fs_usage[] =
         "  -o policy=POLICY      compile like this whatever `xaas tune` found to be best\n"
         "  -o profile=DIR        serve programs that count how often their code runs, into DIR\n"
         "  -o profile=off        compile without profiles\n"
+        "  -o jit_mem=SIZE       memory that all compiles together may use (default: 3/4 of it)\n"
         "  -o cache=DIR          folder of compiled programs and indexes (default:\n"
         "                        ~/.cache/xaasfs)\n"
         "  -o cache_limit=SIZE   most that folder may hold (default: 10G)\n"

@@ -31,6 +31,7 @@ struct fs_options {
         bool first_is_fast;   /* and for which: the one that takes the least time */
         bool notifies;        /* who waits is told so on their terminal */
         char *cache;          /* folder of compiled programs; NULL: the user's own */
+        uint64_t jit_memory;  /* all compiles together, bytes; 0: the session's own */
         char *target;         /* what is compiled for; NULL: this host */
         char *variant;        /* NULL: the best one */
         struct jit_wish wish; /* how programs are compiled */

@@ -222,6 +222,7 @@ int fs_portable_start(
         struct fs_portable *portable, const struct fs_options *options, struct jit_spawner *spawner)
 {
         const struct jit_options session_options = {.variant = options->variant,
+                .memory_limit = options->jit_memory,
                 .wish = options->wish,
                 .counting = &portable->counting};
         int error = jit_session_new(&session_options, spawner, portable->shared.cache,

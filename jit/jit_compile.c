@@ -4,6 +4,7 @@
 #include "cache_modules.h"
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
+#include "fmt_size.h"
 #include "jit_clock.h"
 #include "jit_scratch.h"
 #include "jit_worker.h"
@@ -30,6 +31,7 @@ struct jit_compile {
         struct jit_scratch *scratch;
         struct jit_worker *worker;
         struct jit_worker_order order; /* of the worker: lives as long */
+        uint64_t memory;               /* bytes, taken of session->memory */
         void *profile;
         size_t profile_size;
         bool lacks_profile;             /* it was there when the program was loaded */
@@ -140,7 +142,7 @@ static int start_worker(struct jit_compile *compile)
                 .folder = jit_scratch_path(compile->scratch),
                 .seeds = compile->seed_folders,
                 .size = compile->program->size,
-                .memory_limit = session->options.memory_limit,
+                .memory_limit = compile->memory,
                 .deadline_s = session->options.deadline_s,
                 .policy = &compile->program->policy,
                 .threads = compile->terms.threads,
@@ -184,7 +186,9 @@ static int feed(struct jit_compile *compile)
         compile->fed_ns = jit_now_ns();
         if (r < 0 && name &&
                 asprintf(&compile->reason, "%s cannot be read from the image (%s)", name,
-                        strerror(-r)) < 0)
+                        r == -EFBIG
+                                ? "all that it is made of takes more memory than compiles may use"
+                                : strerror(-r)) < 0)
                 compile->reason = NULL;
         return r;
 }
@@ -221,6 +225,91 @@ static int run_worker(struct jit_compile *compile)
                 fmt_debug("worker for %s: %s", compile->program->path, messages ? messages : "");
         }
         return r;
+}
+
+/* ---- its part of the memory ---- */
+
+/* With as many threads as leave it within what there is. */
+static uint64_t choose_memory(struct jit_compile *compile)
+{
+        const struct jit_program *program = compile->program;
+        const uint64_t total = jit_memory_total(compile->session->memory);
+        for (unsigned *threads = &compile->terms.threads;; *threads /= 2) {
+                const uint64_t needed = jit_memory_estimate(
+                        program->variant, &program->policy, program->size, *threads);
+                if (needed <= total || *threads <= 1)
+                        return needed <= total ? needed : total;
+        }
+}
+
+static int take_memory(struct jit_compile *compile, uint64_t bytes)
+{
+        struct jit_memory *memory = compile->session->memory;
+        int r = 0;
+        if (!jit_memory_try(memory, bytes)) {
+                jit_board_set_step(compile->terms.board, JIT_STEP_MEMORY);
+                r = jit_memory_take(memory, bytes);
+        }
+        compile->memory = r == 0 ? bytes : 0;
+        return r;
+}
+
+/* Ends the worker, and gives back what it had. */
+static void end_worker(struct jit_compile *compile)
+{
+        jit_worker_free(steal_pointer(&compile->worker));
+        if (compile->memory > 0)
+                jit_memory_give(compile->session->memory, compile->memory);
+        compile->memory = 0;
+}
+
+static void forget_attempt(struct jit_compile *compile)
+{
+        jit_board_set_step(compile->terms.board, JIT_STEP_MEMORY);
+        end_worker(compile);
+        jit_scratch_end(steal_pointer(&compile->scratch));
+        jit_worker_report_done(&compile->report);
+        fmt_strings_free(steal_pointer(&compile->seed_folders));
+        free(steal_pointer(&compile->modules));
+        free(steal_pointer(&compile->profile));
+        free(steal_pointer(&compile->reason));
+        compile->n_modules = 0;
+        compile->seeds = 0;
+}
+
+static void explain_memory(struct jit_compile *compile)
+{
+        char size[FMT_SIZE_TEXT];
+        char *reason = compile->reason;
+        fmt_size_text(jit_memory_total(compile->session->memory), size);
+        if (asprintf(&compile->reason,
+                    "%s, although it was compiled alone and all compiles may use %s (jit_mem)",
+                    reason ? reason : "it ran out of memory", size) < 0)
+                compile->reason = NULL;
+        free(reason);
+}
+
+/* What needs more than it was thought to is compiled once more with all there is, alone; and what
+ * even then needs more, or was alone before, on one core, where it needs least. */
+static int run_in_memory(struct jit_compile *compile)
+{
+        const uint64_t total = jit_memory_total(compile->session->memory);
+        uint64_t bytes = choose_memory(compile);
+        for (;;) {
+                int r = take_memory(compile, bytes);
+                if (r == 0)
+                        r = run_worker(compile);
+                if (r != -ENOMEM || compile->report.died)
+                        return r;
+                if (bytes == total && compile->terms.threads == 1) {
+                        explain_memory(compile);
+                        return r;
+                }
+                if (bytes == total)
+                        compile->terms.threads = 1;
+                bytes = total;
+                forget_attempt(compile);
+        }
 }
 
 /* ---- its result ---- */
@@ -362,7 +451,7 @@ static void tell_failure(struct jit_compile *compile, int error)
 
 static int compile_now(struct jit_compile *compile)
 {
-        int r = run_worker(compile);
+        int r = run_in_memory(compile);
         if (r < 0)
                 return r;
         uint64_t copying = jit_now_ns();
@@ -474,7 +563,7 @@ static void keep_modules(struct jit_compile *compile)
 
 void jit_compile_end(struct jit_compile *compile)
 {
-        jit_worker_free(compile->worker);
+        end_worker(compile);
         if (compile->result.error == 0 && !compile->result.from_cache) {
                 if (!compile->lacks_profile)
                         publish(compile);

@@ -33,6 +33,11 @@
 enum jit_fp { JIT_FP_DEFAULT, JIT_FP_STRICT };
 enum jit_lto { JIT_LTO_THIN, JIT_LTO_FULL, JIT_LTO_OFF };
 
+/* Into how many parts the one module of full LTO is split after it was optimised, to be turned into
+ * code by several threads. Which code comes of it depends on this number, and must not on how many
+ * cores are free: the key knows nothing of those. */
+#define JIT_FULL_LTO_PARTS 8
+
 #define JIT_POLICY_NAME_SIZE 32 /* of the longest CPU name and its NUL */
 
 struct jit_policy {

@@ -13,6 +13,7 @@ const char *jit_step_name(enum jit_step step)
 {
         static const char *const names[] = {[JIT_STEP_QUEUED] = "queued",
                 [JIT_STEP_ELSEWHERE] = "waiting for another process",
+                [JIT_STEP_MEMORY] = "waiting for memory",
                 [JIT_STEP_STARTING] = "starting",
                 [JIT_STEP_READING] = "reading",
                 [JIT_STEP_RETARGETING] = "retargeting",

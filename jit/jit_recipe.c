@@ -18,11 +18,6 @@
  * its time. */
 #define GOTO_COPIES 1000
 
-/* Into how many parts the one module of full LTO is split after it was optimised, to be turned into
- * code by several threads. Which code comes of it depends on this number, and must not on how many
- * cores are free: the key knows nothing of those. */
-#define FULL_LTO_PARTITIONS 8
-
 /* A command line under construction; the first error sticks, so that calls need no checks. */
 struct command {
         char **words;
@@ -177,7 +172,7 @@ static void add_code_generation(struct command *command, const struct fmt_recipe
         if (recipe->interposable || policy->lto == JIT_LTO_OFF || policy->opt == 0)
                 add_llvm(command, "-import-instr-limit=0");
         if (policy->lto == JIT_LTO_FULL)
-                addf(command, "--lto-partitions=%d", FULL_LTO_PARTITIONS);
+                addf(command, "--lto-partitions=%d", JIT_FULL_LTO_PARTS);
         if (paths->thinlto_cache) {
                 addf(command, "--thinlto-cache-dir=%s", paths->thinlto_cache);
                 add(command, "--thinlto-cache-policy=prune_after=0s:cache_size=0%:"

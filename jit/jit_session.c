@@ -3,6 +3,7 @@
 
 #include "fmt_cleanup.h"
 #include "fmt_cores.h"
+#include "fmt_memory.h"
 #include "fmt_log.h"
 #include "jit_clock.h"
 
@@ -384,8 +385,7 @@ static void fill_in_defaults(struct jit_options *options)
         if (options->deadline_s == 0)
                 options->deadline_s = 1800;
         if (options->memory_limit == 0)
-                options->memory_limit =
-                        (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4 * 3;
+                options->memory_limit = fmt_memory_allowed() / 4 * 3;
 }
 
 static int list_scopes(struct jit_session *session)
@@ -419,6 +419,8 @@ static int start_threads(struct jit_session *session)
 static int set_up(struct jit_session *session, const struct jit_options *options)
 {
         int r = jit_toolchain_find(options->libexec, options->linker, &session->toolchain);
+        if (r == 0)
+                r = jit_memory_new(session->options.memory_limit, &session->memory);
         if (r == 0)
                 r = jit_target_describe(session->target, &session->target_text);
         if (r == 0)
@@ -477,6 +479,8 @@ void jit_session_free(struct jit_session *session, bool finish)
         pthread_mutex_unlock(&session->lock);
         if (!finish && session->stop_fd >= 0)
                 eventfd_write(session->stop_fd, 1);
+        if (!finish && session->memory)
+                jit_memory_cancel(session->memory);
         for (unsigned i = 0; i < session->n_threads; i++)
                 pthread_join(session->threads[i], NULL);
         if (session->stop_fd >= 0)
@@ -485,6 +489,7 @@ void jit_session_free(struct jit_session *session, bool finish)
         free_failures(session->failures);
         pthread_cond_destroy(&session->work);
         pthread_mutex_destroy(&session->lock);
+        jit_memory_free(session->memory);
         jit_toolchain_free(session->toolchain);
         free(session->target_text);
         free(session->variant);

@@ -34,7 +34,7 @@ struct jit_options {
         unsigned workers;         /* at the same time; 0: chosen from threads. One more for who
                                      waits while nobody waits for those */
         unsigned deadline_s;      /* one compile may take this long; 0: 1800 */
-        uint64_t memory_limit;    /* bytes per worker; 0: 3/4 of physical memory */
+        uint64_t memory_limit;    /* bytes, of all workers together; 0: 3/4 of what there is for us */
         const char *variant;      /* -o variant=, or NULL */
         struct jit_wish wish;     /* without one: as was chosen for each program (jit_choice.h),
                                      else JIT_POLICY_DEFAULT */

@@ -26,8 +26,8 @@
 /* Of what a worker wrote to its stderr, this much of the end is kept. */
 #define MESSAGES_MAX 16384
 
-/* The nice value of what nobody waits for. A tenth of a core that others want, too: so that it comes to
- * an end beside a job that keeps all cores busy. */
+/* The nice value of what nobody waits for. A tenth of a core that others want, too: so that it
+ * comes to an end beside a job that keeps all cores busy. */
 #define BACKGROUND_NICE 10
 
 struct jit_worker {
@@ -77,6 +77,26 @@ static int append_number(char ***argv, uint64_t number)
         return fmt_strings_append(argv, text);
 }
 
+/* Of each thread, of which ld.lld has two for each that it is told to use and full LTO one for each
+ * part: a stack, which counts as a whole although little of it is ever touched; and the addresses
+ * that malloc reserves for it, and for more if it must. */
+#define THREAD_STACK (UINT64_C(8) << 20)
+#define THREAD_ADDRESSES (UINT64_C(192) << 20)
+#define LIBRARY_ADDRESSES (UINT64_C(1) << 30)
+
+static int append_memory(const struct jit_worker_order *order, char ***argv)
+{
+        const uint64_t threads = 2 * (uint64_t)order->threads +
+                                 (order->policy->lto == JIT_LTO_FULL ? JIT_FULL_LTO_PARTS : 0);
+        const uint64_t data = order->memory_limit + threads * THREAD_STACK;
+        int r = append_number(argv, order->memory_limit ? data : 0);
+        if (r == 0)
+                r = append_number(argv,
+                        order->memory_limit ? data + threads * THREAD_ADDRESSES + LIBRARY_ADDRESSES
+                                            : 0);
+        return r;
+}
+
 /* The box, as jit_worker_job.h lays it out. */
 static int write_arguments(const struct jit_worker_order *order, char ***argv)
 {
@@ -87,7 +107,7 @@ static int write_arguments(const struct jit_worker_order *order, char ***argv)
         if (r == 0)
                 r = fmt_strings_append(argv, order->folder);
         if (r == 0)
-                r = append_number(argv, order->memory_limit);
+                r = append_memory(order, argv);
         if (r == 0)
                 r = append_number(argv, file_limit);
         if (r == 0)
@@ -373,6 +393,7 @@ static int explain_death(
         char text[512];
         _cleanup_free_ char *messages = jit_worker_messages(worker);
         const char *line = last_line(messages);
+        report->died = true;
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
                 return fail(report, -ENOMEM, "the worker was killed, by lack of memory or by hand");
         if (WIFSIGNALED(status))

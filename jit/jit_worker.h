@@ -37,7 +37,7 @@ struct jit_worker_order {
         const char *folder;    /* scratch folder; its subfolder "cache" holds seeds for ThinLTO */
         char *const *seeds;    /* folders that seeds point into: NULL-terminated, or NULL */
         uint64_t size;         /* promised size of the result, bytes */
-        uint64_t memory_limit; /* bytes of address space, 0: none */
+        uint64_t memory_limit; /* bytes that it may use, 0: none */
         unsigned deadline_s;
         const struct jit_policy *policy;
         unsigned threads;

@@ -38,7 +38,8 @@ static int confine(char **argv)
                 .readable = (const char *const *)argv + JIT_WORKER_ARG_LINKER,
                 .writable = argv[JIT_WORKER_ARG_FOLDER],
                 .may_exec = true,
-                .memory_limit = strtoull(argv[JIT_WORKER_ARG_MEMORY], NULL, 10),
+                .data_limit = strtoull(argv[JIT_WORKER_ARG_MEMORY], NULL, 10),
+                .memory_limit = strtoull(argv[JIT_WORKER_ARG_ADDRESSES], NULL, 10),
                 .file_limit = strtoull(argv[JIT_WORKER_ARG_FILE], NULL, 10),
                 .cpu_seconds = strtoull(argv[JIT_WORKER_ARG_CPU], NULL, 10),
         };

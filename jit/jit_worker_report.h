@@ -14,6 +14,7 @@
 #ifndef JIT_WORKER_REPORT_H
 #define JIT_WORKER_REPORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What became of a profile (jit_bitcode_protocol.h), summed up over all modules. */
@@ -25,6 +26,7 @@ struct jit_worker_profiled {
 struct jit_worker_report {
         int error;    /* 0 or a negative errno */
         char *reason; /* or NULL */
+        bool died;    /* it ended without a report: who waited for it says so */
         uint64_t elf_size;
         uint64_t modules, compiled;
         unsigned opt;

@@ -158,6 +158,8 @@ static int replace_by_answer(
                 batch->view.data, batch->view.size, &batch->offset, &answer);
         if (r == 0)
                 return refuse(input, none, strlen(none), batches->ret_reason);
+        if (r > 0 && answer.error == -ENOMEM)
+                return -ENOMEM;
         if (r > 0 && answer.error < 0)
                 return refuse(input, answer.reason, answer.reason_size, batches->ret_reason);
         if (r < 0)
@@ -226,8 +228,8 @@ static int run_batches(struct batches *batches, const char *program, char *const
         int r = 0;
         for (size_t i = 0; i < batches->n && r == 0; i++) {
                 struct batch *batch = &batches->all[i];
-                r = jit_worker_run_start(
-                        program, argv, batch->questions.fd, batch->answers.fd, &batch->running);
+                r = jit_worker_run_start(program, argv, batch->questions.fd, batch->answers.fd,
+                        batches->n, &batch->running);
                 batch->is_running = r == 0;
         }
         for (size_t i = 0; i < batches->n && r == 0; i++) {
@@ -271,18 +273,17 @@ static int write_arguments(const struct jit_worker_parts *parts, char ***argv)
         return r;
 }
 
-int jit_worker_retarget(const char *program, struct jit_worker_parts *parts,
+/* With N processes at the same time. */
+static int retarget(const char *program, struct jit_worker_parts *parts, size_t n,
         struct jit_worker_profiled *ret_profiled, char **ret_reason)
 {
         _cleanup_(close_batches) struct batches batches = {.variant = parts->variant,
                 .parts = parts,
                 .profiled = ret_profiled,
-                .n = choose_number(parts),
+                .n = n,
                 .ret_reason = ret_reason};
         _cleanup_(free_strings) char **argv = NULL;
         *ret_profiled = (struct jit_worker_profiled){0};
-        if (batches.n == 0)
-                return 0;
         int r = open_batches(&batches);
         if (r == 0)
                 r = ask(&batches, &parts->inputs, false);
@@ -293,4 +294,20 @@ int jit_worker_retarget(const char *program, struct jit_worker_parts *parts,
         if (r == 0)
                 r = run_batches(&batches, program, argv);
         return r < 0 ? r : take_answers(&batches, parts);
+}
+
+int jit_worker_retarget(const char *program, struct jit_worker_parts *parts,
+        struct jit_worker_profiled *ret_profiled, char **ret_reason)
+{
+        const size_t n = choose_number(parts);
+        *ret_profiled = (struct jit_worker_profiled){0};
+        if (n == 0)
+                return 0;
+        int r = retarget(program, parts, n, ret_profiled, ret_reason);
+        if (r != -ENOMEM || n == 1)
+                return r;
+        /* One module may need more than its process's part of the memory. */
+        free(*ret_reason);
+        *ret_reason = NULL;
+        return retarget(program, parts, 1, ret_profiled, ret_reason);
 }

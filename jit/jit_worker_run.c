@@ -10,18 +10,28 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* ld.lld may print thousands of remarks; the first of its errors says what matters. */
 #define MESSAGES_MAX (64 << 10)
 
-__attribute__((noreturn)) static void become(
-        const char *program, char *const *argv, int input, int output, int messages, pid_t parent)
+static int divide_memory(size_t shares)
+{
+        struct rlimit limit;
+        if (shares < 2 || getrlimit(RLIMIT_DATA, &limit) < 0 || limit.rlim_max == RLIM_INFINITY)
+                return 0;
+        limit.rlim_cur = limit.rlim_max /= shares;
+        return setrlimit(RLIMIT_DATA, &limit);
+}
+
+__attribute__((noreturn)) static void become(const char *program, char *const *argv, int input,
+        int output, int messages, size_t shares, pid_t parent)
 {
         static char *const environment[] = {NULL};
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent ||
-                (input >= 0 && dup2(input, STDIN_FILENO) < 0) || dup2(output, STDOUT_FILENO) < 0 ||
-                dup2(messages, STDERR_FILENO) < 0)
+                divide_memory(shares) < 0 || (input >= 0 && dup2(input, STDIN_FILENO) < 0) ||
+                dup2(output, STDOUT_FILENO) < 0 || dup2(messages, STDERR_FILENO) < 0)
                 _exit(126);
         execve(program, argv, environment);
         dprintf(STDERR_FILENO, "error: cannot run %s: %s\n", program, strerror(errno));
@@ -85,11 +95,13 @@ static char *pick_error(const char *messages)
         return text;
 }
 
-/* The words that LLVM, libstdc++ and ld.so find for a lack of memory. */
+/* The words that LLVM, libstdc++ and ld.so find for a lack of memory; a thread that cannot be
+ * started lacks that of its stack. */
 static bool speaks_of_memory(const char *messages)
 {
         return strstr(messages, "out of memory") || strstr(messages, "bad_alloc") ||
                strstr(messages, "annot allocate memory") ||
+               strstr(messages, "Resource temporarily unavailable") ||
                strstr(messages, "failed to map segment");
 }
 
@@ -118,7 +130,7 @@ static int judge(int status, const char *name, const char *messages, char **ret_
 }
 
 int jit_worker_run_start(const char *program, char *const *argv, int input, int output,
-        struct jit_worker_running *ret)
+        size_t shares, struct jit_worker_running *ret)
 {
         int ends[2];
         if (input >= 0 && lseek(input, 0, SEEK_SET) < 0)
@@ -128,7 +140,7 @@ int jit_worker_run_start(const char *program, char *const *argv, int input, int 
                 return -errno;
         pid_t self = getpid(), pid = fork();
         if (pid == 0)
-                become(program, argv, input, output, ends[1], self);
+                become(program, argv, input, output, ends[1], shares, self);
         int error = errno;
         close(ends[1]);
         if (pid < 0) {
@@ -155,6 +167,6 @@ int jit_worker_run(const char *program, char *const *argv, int input, int output
 {
         struct jit_worker_running running;
         *ret_reason = NULL;
-        int r = jit_worker_run_start(program, argv, input, output, &running);
+        int r = jit_worker_run_start(program, argv, input, output, 1, &running);
         return r < 0 ? r : jit_worker_run_end(&running, ret_reason);
 }

@@ -34,7 +34,7 @@ def results(t):
 def hold(pid):
     """Stops the worker below PID and the linker that it runs."""
     held = [child for child in descendants(pid)
-            if pathlib.Path(f"/proc/{child}/comm").read_text().strip() in ("xaas-worker", "ld.lld")]
+            if pathlib.Path(f"/proc/{child}/comm").read_text().strip() in ("xaas-worker", "lld", "ld.lld")]
     for child in held:
         os.kill(child, signal.SIGSTOP)
     return held

@@ -31,6 +31,29 @@ static void add_program(struct sample_image *image, const char *path)
         sample_program(image, record, path, PROMISED);
 }
 
+/* One whose module is LARGE bytes, which the compiler holds several times. */
+#define LARGE (20u << 20)
+
+static void add_large_program(struct sample_image *image)
+{
+        struct fmt_record *record = sample_record(image, FMT_OUTPUT_PIE);
+        _cleanup_free_ char *data = NULL, *text = NULL;
+        REQUIRE(asprintf(&data, "%s/data", image->folder) > 0);
+        REQUIRE(asprintf(&text,
+                        "#include <stdio.h>\n"
+                        "const unsigned char data[] = {\n#embed \"%s\"\n};\n"
+                        "int main(int argc, char **argv) { return data[argc * 7919] > 300; }\n",
+                        data) > 0);
+        _cleanup_fclose_ FILE *file = fopen(data, "we");
+        REQUIRE(file);
+        /* Whatever it is, as long as not all of it is the same. */
+        for (uint32_t i = 0; i < LARGE / sizeof i; i++)
+                REQUIRE(fwrite(&i, sizeof i, 1, file) == 1);
+        REQUIRE(fflush(file) == 0);
+        sample_module(image, record, "large.c", text, "-w", false);
+        sample_program(image, record, "bin/large", LARGE + PROMISED);
+}
+
 struct asking {
         struct session_harness *harness;
         const char *path;
@@ -196,13 +219,51 @@ static void test_out_of_memory(struct sample_image *image, struct jit_spawner *s
 {
         struct session_harness harness;
         struct harness_answer answer;
-        struct jit_options options = {.memory_limit = UINT64_C(150) << 20};
+        struct jit_options options = {.memory_limit = UINT64_C(32) << 20};
         harness_open(&harness, image, spawner, "cache", NULL, &options);
-        harness_ask(&harness, "bin/hello", &answer);
-        REQUIRE(answer.error == -ENOMEM && strstr(answer.reason, "memory"));
+        harness_ask(&harness, "bin/large", &answer);
+        REQUIRE(answer.error == -ENOMEM && strstr(answer.reason, "ran out of memory"));
+        REQUIRE(strstr(answer.reason, "all compiles may use 32.0 MiB (jit_mem)"));
         harness_answer_done(&answer);
         harness_close(&harness);
         expect_recovery(image, spawner);
+}
+
+static enum jit_step step_of(struct session_harness *harness, const char *path)
+{
+        struct jit_program *program = harness_load(harness, path);
+        struct jit_progress progress = {.step = JIT_STEP_PUBLISHING};
+        jit_session_progress(harness->session, program, &progress);
+        jit_program_free(program);
+        return progress.step;
+}
+
+/* Two programs at the same time, of which the first is held: the other one must wait for it if
+ * there is memory for one alone, and else not. */
+static void test_memory_is_shared(
+        struct sample_image *image, struct jit_spawner *spawner, uint64_t memory)
+{
+        struct session_harness harness;
+        struct asking first, second;
+        struct jit_options options = {.threads = 2, .workers = 2, .memory_limit = memory};
+        harness_open(&harness, image, spawner, "cache", NULL, &options);
+        pid_t held = ask_and_stop_worker(&harness, &first);
+        start_asking(&second, &harness, "bin/other");
+        if (memory > 0) {
+                while (step_of(&harness, "bin/other") != JIT_STEP_MEMORY)
+                        usleep(1000);
+                REQUIRE(!atomic_load(&second.is_answered));
+                REQUIRE(kill(held, SIGCONT) == 0);
+        }
+        pthread_join(second.thread, NULL);
+        (void)kill(held, SIGCONT);
+        pthread_join(first.thread, NULL);
+        REQUIRE(first.answer.error == 0 && second.answer.error == 0);
+        harness_answer_done(&first.answer);
+        harness_answer_done(&second.answer);
+        uint64_t freed;
+        REQUIRE(cache_clear(harness.cache, true, &freed) == 0);
+        harness_close(&harness);
 }
 
 /* A cache without room: the program is served all the same. */
@@ -308,6 +369,7 @@ int main(void)
         sample_image_open(&image);
         add_program(&image, "bin/hello");
         add_program(&image, "bin/other");
+        add_large_program(&image);
         sample_image_close(&image);
         test_two_processes(&image);
         struct jit_spawner *spawner = harness_spawner();
@@ -317,6 +379,8 @@ int main(void)
         /* A sanitizer's shadow memory allows for no limit on address space. */
         if (!FMT_SANITIZER)
                 test_out_of_memory(&image, spawner);
+        test_memory_is_shared(&image, spawner, UINT64_C(64) << 20);
+        test_memory_is_shared(&image, spawner, 0);
         test_disk_full(&image, spawner);
         test_unreadable_cache(&image, spawner);
         test_spawner_killed(&image, spawner);

@@ -6,6 +6,7 @@
 #include "fmt_log.h"
 #include "fmt_strings.h"
 #include "image_ground.h"
+#include "jit_memory.h"
 #include "tool_commands.h"
 #include "tool_options.h"
 
@@ -18,6 +19,7 @@ enum {
         OPTION_TARGET,
         OPTION_VARIANT,
         OPTION_JOBS,
+        OPTION_JIT_MEM,
         OPTION_JSON,
         OPTION_VERBOSE,
         OPTION_FP,
@@ -34,6 +36,8 @@ static const struct tool_option options[] = {
         {OPTION_LTO, 0, "lto", "full|thin|off", "as for xaasfs"},
         {OPTION_POLICY, 0, "policy", "POLICY", "as for xaasfs"},
         {OPTION_JOBS, 'j', "jobs", "N", "use N cores; default: all that this process may use"},
+        {OPTION_JIT_MEM, 0, "jit-mem", "SIZE",
+                "memory that all compiles together may use; default: 3/4 of it"},
         {OPTION_JSON, 0, "json", NULL, "print one JSON object"},
         {OPTION_VERBOSE, 'v', "verbose", NULL, "say of each compile where its time went"},
         {0},
@@ -241,6 +245,12 @@ static int parse(struct tool_line *line, struct request *ret)
                                         "not %s",
                                         value);
                         ret->how.threads = (unsigned)number;
+                        break;
+                case OPTION_JIT_MEM:
+                        if (tool_parse_size(value, &ret->how.memory_limit) < 0 ||
+                                ret->how.memory_limit < JIT_MEMORY_LEAST)
+                                return tool_wrong(line,
+                                        "--jit-mem takes a size from 64M on, not %s", value);
                         break;
                 case TOOL_OPERAND:
                         if (take_operand(ret, value) < 0)
