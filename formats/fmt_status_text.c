@@ -74,8 +74,18 @@ static void print_compile(const json_t *compile, FILE *out)
 static void print_compiles(const json_t *status, FILE *out)
 {
         const json_t *compiles = json_object_get(status, "compiles");
+        const json_t *pool = json_object_get(status, "pool");
         const json_t *compile;
         size_t i;
+        if (pool != NULL) {
+                const uint64_t threads = number(pool, "threads");
+                fprintf(out, LABEL "%" PRIu64 " thread%s, ", "compiles", threads,
+                        threads == 1 ? "" : "s");
+                print_size(out, pool, "memory_bytes");
+                if (json_object_get(pool, "cores") != NULL)
+                        fprintf(out, ", cores %s", text(pool, "cores"));
+                fputs(" at most\n", out);
+        }
         json_array_foreach (compiles, i, compile) {
                 fprintf(out, LABEL, i == 0 ? "compiling" : "");
                 print_compile(compile, out);

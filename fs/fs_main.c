@@ -118,7 +118,7 @@ static int run(const struct fs_options *options, struct fs_daemon *daemon)
         if (error == 0)
                 error = fs_statistics_new(&fs.statistics);
         if (error == 0 && fs_portable_may_exist(&fs))
-                error = jit_spawner_start(&spawner);
+                error = jit_spawner_start(options->jit_cores, &spawner);
         if (error == 0 && options->auto_unmount)
                 error = fs_guard_start(&guard);
         if (error == 0) {

@@ -23,6 +23,7 @@ enum kind {
         PROFILE,       /* a folder that is there, or "off" */
         SIZE,          /* uint64_t, bytes, with suffix K, M, G or T */
         JIT_MEMORY,    /* as SIZE, at least JIT_MEMORY_LEAST */
+        JIT_CORES,     /* struct jit_cores * */
         COUNT,         /* uint32_t, at least 1 */
         SECONDS,       /* uint64_t, nanoseconds */
         USER,          /* uint32_t, a number or a name */
@@ -56,6 +57,7 @@ static const struct option {
         {"policy", WISH, offsetof(struct fs_options, wish), NULL},
         {"profile", PROFILE, 0, NULL},
         {"jit_mem", JIT_MEMORY, offsetof(struct fs_options, jit_memory), NULL},
+        {"jit_cores", JIT_CORES, offsetof(struct fs_options, jit_cores), NULL},
         {"cache", TEXT, offsetof(struct fs_options, cache), NULL},
         {"cache_limit", SIZE, offsetof(struct fs_options, cache_limit), NULL},
         {"cache_size", SIZE, offsetof(struct fs_options, block_cache), NULL},
@@ -157,6 +159,7 @@ bool fs_mount_option_wants_value(const char *name)
         case PROFILE:
         case SIZE:
         case JIT_MEMORY:
+        case JIT_CORES:
         case COUNT:
         case SECONDS:
         case USER:
@@ -215,6 +218,18 @@ static int parse_jit_memory(const char *name, const char *text, uint64_t *ret)
         fmt_error("option %s=%s: no program can be compiled with so little; give at least %s", name,
                 text, fmt_size_text(JIT_MEMORY_LEAST, least));
         return -EINVAL;
+}
+
+static int parse_jit_cores(const char *name, const char *text, struct jit_cores **ret)
+{
+        _cleanup_free_ char *reason = NULL;
+        jit_cores_free(*ret);
+        *ret = NULL;
+        int error = jit_cores_parse(text, ret, &reason);
+        if (error < 0)
+                fmt_error(
+                        "option %s=%s: %s", name, text, reason != NULL ? reason : strerror(-error));
+        return error < 0 ? -EINVAL : 0;
 }
 
 static int parse_seconds(const char *name, const char *text, uint64_t *ret)
@@ -366,6 +381,8 @@ static int set(struct fs_options *options, const struct option *option, const ch
                 return parse_size(option->name, value, field);
         case JIT_MEMORY:
                 return parse_jit_memory(option->name, value, field);
+        case JIT_CORES:
+                return parse_jit_cores(option->name, value, field);
         case COUNT:
                 return parse_count(option->name, value, field);
         case SECONDS:

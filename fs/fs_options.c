@@ -46,6 +46,7 @@ const char fs_usage[] =
         "  -o profile=DIR        serve programs that count how often their code runs, into DIR\n"
         "  -o profile=off        compile without profiles\n"
         "  -o jit_mem=SIZE       memory that all compiles together may use (default: 3/4 of it)\n"
+        "  -o jit_cores=LIST     keep compiles on these cores, or with not:LIST on all others\n"
         "  -o cache=DIR          folder of compiled programs and indexes (default:\n"
         "                        ~/.cache/xaasfs)\n"
         "  -o cache_limit=SIZE   most that folder may hold (default: 10G)\n"
@@ -232,6 +233,7 @@ void fs_options_done(struct fs_options *options)
         free(options->mountpoint);
         free(options->cache);
         free(options->target);
+        jit_cores_free(options->jit_cores);
         free(options->variant);
         free(options->fsname);
         free(options->subdir);

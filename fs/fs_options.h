@@ -3,6 +3,7 @@
 #ifndef FS_OPTIONS_H
 #define FS_OPTIONS_H
 
+#include "jit_cores.h"
 #include "jit_policy.h"
 
 #include <stdbool.h>
@@ -32,6 +33,7 @@ struct fs_options {
         bool notifies;        /* who waits is told so on their terminal */
         char *cache;          /* folder of compiled programs; NULL: the user's own */
         uint64_t jit_memory;  /* all compiles together, bytes; 0: the session's own */
+        struct jit_cores *jit_cores; /* that compiles are kept on; NULL: wherever there is room */
         char *target;         /* what is compiled for; NULL: this host */
         char *variant;        /* NULL: the best one */
         struct jit_wish wish; /* how programs are compiled */

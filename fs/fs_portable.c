@@ -223,6 +223,7 @@ int fs_portable_start(
 {
         const struct jit_options session_options = {.variant = options->variant,
                 .memory_limit = options->jit_memory,
+                .cores = options->jit_cores,
                 .wish = options->wish,
                 .counting = &portable->counting};
         int error = jit_session_new(&session_options, spawner, portable->shared.cache,
@@ -240,6 +241,11 @@ void fs_portable_offer_passthrough(struct fs_portable *portable)
 const char *fs_portable_no_passthrough(const struct fs_portable *portable)
 {
         return atomic_load(&portable->shared.no_passthrough);
+}
+
+const struct jit_options *fs_portable_pool(const struct fs_portable *portable)
+{
+        return jit_session_options(portable->shared.session);
 }
 
 size_t fs_portable_count(const struct fs_portable *portable)

@@ -28,6 +28,9 @@ void fs_portable_free(struct fs_portable *portable);
 /* Why opens do not pass through; NULL: they do. Static. */
 const char *fs_portable_no_passthrough(const struct fs_portable *portable);
 
+/* What compiles may take. After fs_portable_start. */
+const struct jit_options *fs_portable_pool(const struct fs_portable *portable);
+
 size_t fs_portable_count(const struct fs_portable *portable);
 /* NUMBER: 0 to the count less one. */
 struct fs_program *fs_portable_program(const struct fs_portable *portable, size_t number);

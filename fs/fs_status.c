@@ -239,6 +239,18 @@ static void describe_programs(const struct fs *fs, json_t *status)
         put(status, "compiles", describe_compiles(compiles, n_told));
 }
 
+/* What all compiles together may take. */
+static json_t *describe_pool(const struct fs_portable *portable)
+{
+        const struct jit_options *options = fs_portable_pool(portable);
+        json_t *pool = json_object();
+        put_number(pool, "threads", options->threads);
+        put_number(pool, "memory_bytes", options->memory_limit);
+        if (options->cores != NULL)
+                put(pool, "cores", json_string(jit_cores_text(options->cores)));
+        return pool;
+}
+
 static void describe_passthrough(const struct fs *fs, json_t *status)
 {
         const char *why_not = fs->portable != NULL ? fs_portable_no_passthrough(fs->portable)
@@ -272,6 +284,8 @@ static char *render(const struct fs *fs, size_t most, size_t *ret_size)
         put_seconds(status, "uptime_seconds", fs_statistics_uptime(fs->statistics));
         put(status, "process", describe_process());
         describe_passthrough(fs, status);
+        if (fs->portable != NULL)
+                put(status, "pool", describe_pool(fs->portable));
         describe_programs(fs, status);
         put(status, "requests", describe_requests(fs->statistics));
         describe_data(fs, status);

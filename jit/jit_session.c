@@ -247,6 +247,10 @@ static void *work(void *context)
         struct jit_job *job;
         unsigned threads;
         bool cancelled;
+        /* What it reads for workers is memory of theirs. */
+        if (session->options.cores && jit_cores_bind(session->options.cores) < 0)
+                fmt_warning("compiles cannot be kept on cores %s; mount the image again",
+                        jit_cores_text(session->options.cores));
         while ((job = next_job(session, &threads, &cancelled, &failure))) {
                 if (cancelled)
                         refuse(session, job, -ECANCELED, "the mount is ending");
@@ -378,14 +382,23 @@ enum jit_state jit_session_state(
 
 static void fill_in_defaults(struct jit_options *options)
 {
+        struct fmt_cores allowed;
+        uint64_t memory = fmt_memory_allowed();
+        fmt_cores_describe(&allowed);
+        if (options->cores) {
+                const uint64_t near = jit_cores_memory(options->cores);
+                const unsigned n = jit_cores_count(options->cores);
+                allowed.usable = allowed.quota > 0 && allowed.quota < n ? allowed.quota : n;
+                memory = near < memory ? near : memory;
+        }
         if (options->threads == 0)
-                options->threads = fmt_cores_allowed();
+                options->threads = allowed.usable;
         if (options->workers == 0)
                 options->workers = options->threads;
         if (options->deadline_s == 0)
                 options->deadline_s = 1800;
         if (options->memory_limit == 0)
-                options->memory_limit = fmt_memory_allowed() / 4 * 3;
+                options->memory_limit = memory / 4 * 3;
 }
 
 static int list_scopes(struct jit_session *session)
@@ -457,6 +470,11 @@ int jit_session_new(const struct jit_options *options, struct jit_spawner *spawn
         }
         *ret = session;
         return 0;
+}
+
+const struct jit_options *jit_session_options(const struct jit_session *session)
+{
+        return &session->options;
 }
 
 static void free_failures(struct jit_failure *failures)

@@ -30,11 +30,12 @@
 struct jit_session;
 
 struct jit_options {
-        unsigned threads;         /* of all workers together; 0: allowed cores */
+        unsigned threads;         /* of all workers together; 0: as many as there are cores for us */
         unsigned workers;         /* at the same time; 0: chosen from threads. One more for who
                                      waits while nobody waits for those */
         unsigned deadline_s;      /* one compile may take this long; 0: 1800 */
         uint64_t memory_limit;    /* bytes, of all workers together; 0: 3/4 of what there is for us */
+        const struct jit_cores *cores; /* that the spawner was given, or NULL; borrowed */
         const char *variant;      /* -o variant=, or NULL */
         struct jit_wish wish;     /* without one: as was chosen for each program (jit_choice.h),
                                      else JIT_POLICY_DEFAULT */
@@ -48,6 +49,9 @@ struct jit_options {
 int jit_session_new(const struct jit_options *options, struct jit_spawner *spawner,
         struct cache *cache, const struct jit_target *target, const struct fmt_bundle *bundle,
         const struct fmt_manifest *manifest, struct jit_session **ret);
+
+/* What it was told, with what stands for 0 filled in; strings are not to be used. */
+const struct jit_options *jit_session_options(const struct jit_session *session);
 
 /* Lets running jobs end (FINISH) or kills them; every callback is answered (-ECANCELED). */
 void jit_session_free(struct jit_session *session, bool finish);

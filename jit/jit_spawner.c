@@ -32,7 +32,7 @@ struct jit_child {
 /* ---- starting and ending the spawner ---- */
 
 /* In the spawner: nothing of the parent's is kept but the socket, which becomes descriptor 3. */
-__attribute__((noreturn)) static void live(int requests)
+__attribute__((noreturn)) static void live(const struct jit_cores *cores, int requests)
 {
         int null = fcntl(open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, 4);
         struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -40,6 +40,8 @@ __attribute__((noreturn)) static void live(int requests)
 
         /* The terminal's signals are for the parent; its end is what counts here. */
         (void)setsid();
+        if (cores && jit_cores_bind(cores) < 0)
+                _exit(1);
         sigaction(SIGCHLD, &standard, NULL);
         sigaction(SIGPIPE, &ignore, NULL);
         sigaction(SIGHUP, &ignore, NULL);
@@ -58,7 +60,7 @@ __attribute__((noreturn)) static void live(int requests)
         _exit(jit_spawner_serve(3));
 }
 
-int jit_spawner_start(struct jit_spawner **ret)
+int jit_spawner_start(const struct jit_cores *cores, struct jit_spawner **ret)
 {
         _cleanup_free_ struct jit_spawner *spawner = calloc(1, sizeof(*spawner));
         _cleanup_close_ int ours = -1;
@@ -75,7 +77,7 @@ int jit_spawner_start(struct jit_spawner **ret)
         if (spawner->pid < 0)
                 return -errno;
         if (spawner->pid == 0)
-                live(theirs);
+                live(cores, theirs);
         spawner->requests = steal_fd(&ours);
         pthread_mutex_init(&spawner->lock, NULL);
         *ret = steal_pointer(&spawner);

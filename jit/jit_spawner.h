@@ -12,6 +12,8 @@
 #ifndef JIT_SPAWNER_H
 #define JIT_SPAWNER_H
 
+#include "jit_cores.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -20,8 +22,8 @@
 
 struct jit_spawner;
 
-/* Call while single-threaded. */
-int jit_spawner_start(struct jit_spawner **ret);
+/* Call while single-threaded. It and all that it starts stay on CORES, where that is not NULL. */
+int jit_spawner_start(const struct jit_cores *cores, struct jit_spawner **ret);
 /* Ends it and every child that still runs; returns when they are gone. Handles of children stay
  * valid until they are waited for. */
 void jit_spawner_stop(struct jit_spawner *spawner);

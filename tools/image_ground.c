@@ -59,7 +59,7 @@ static int open_image(
  * locks. */
 int image_ground_lay(const struct image_ground_wish *wish, struct image_ground *ret)
 {
-        int r = jit_spawner_start(&ret->spawner);
+        int r = jit_spawner_start(wish->cores, &ret->spawner);
 
         if (r == 0)
                 r = catch_signals(&ret->stop_fd);

@@ -23,6 +23,7 @@ struct image_ground_wish {
         const char *image;
         const char *cache;   /* folder, or NULL */
         const char *target;  /* or NULL: this host */
+        const struct jit_cores *cores; /* that compiles are kept on, or NULL */
         bool runs_elsewhere; /* what is compiled need not run here */
 };
 

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all compiles of a mount together may take of the machine."""
 
+import contextlib
+import json
 import os
+import pathlib
 import subprocess
 
 import harness
-from harness.programs import programs, state
+from harness.programs import HeldCompile, descendants, programs, state
 
 HUGE = """
 #include <stdio.h>
@@ -66,6 +69,155 @@ def test_sizes_that_cannot_be(t):
                      expect=None)
         t.equal(done.returncode, 2)
         t.contains(done.stderr, f"--jit-mem takes a size from 64M on, not {wrong}")
+
+
+def pool(t, mount):
+    return json.loads(t.run([harness.binary("xaas"), "status", "--json", mount.path]).stdout)["pool"]
+
+
+def list_of(numbers):
+    return ",".join(map(str, numbers))
+
+
+def units():
+    """Processing units that we may use: two at least."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        harness.skip("this machine has one core")
+    return allowed
+
+
+def allowed_units(pid):
+    """Those that process PID may use."""
+    return sorted(os.sched_getaffinity(pid))
+
+
+def linker_threads(t, mount):
+    """How many threads ld.lld was told to use for a program of MOUNT that is compiled now."""
+    def lines():
+        for pid in descendants(mount.pid):
+            with contextlib.suppress(OSError):
+                yield from pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    def find():
+        return [line for line in lines() if line.startswith(b"--threads=")]
+    opener = t.start(["cat", mount.path / "usr/bin/slow"], stdout=subprocess.DEVNULL)
+    found = []
+    t.wait_until(lambda: found.extend(find()) or found, "a linker")
+    t.equal(opener.wait(100), 0)
+    return {int(line.split(b"=")[1]) for line in found}
+
+
+def test_compiles_stay_on_the_cores_that_are_given(t):
+    everything = units()
+    for number, (wish, expected) in enumerate((
+            (str(everything[-1]), everything[-1:]),
+            (f"not:{everything[-1]}", everything[:-1]))):
+        mount = t.mount(programs().image, options=[f"cache={t.scratch}/cache{number}",
+                                                   f"jit_cores={wish}"])
+        t.equal(pool(t, mount)["threads"], len(expected), "threads")
+        opener = t.start(["cat", mount.path / "usr/bin/slow"], stdout=subprocess.DEVNULL)
+        held = HeldCompile(mount.pid)
+        seen = {pid: allowed_units(pid) for pid in descendants(mount.pid)}
+        t.true(set(held.pids) <= set(seen), "the worker was looked at")
+        memory = pathlib.Path(f"/proc/{held.pids[0]}/numa_maps")
+        if memory.exists():
+            t.true(memory.read_text().split()[1].startswith(("prefer", "bind")), "where memory is from")
+        t.equal(set(map(tuple, seen.values())), {tuple(expected)}, "cores of all that compiles")
+        # Reads are not confined to them.
+        t.equal(allowed_units(mount.pid), everything, "cores of the mount itself")
+        held.release()
+        t.equal(opener.wait(100), 0)
+        mount.stop()
+
+
+def test_prewarm_on_given_cores(t):
+    first = units()[0]
+    command = [harness.binary("xaas"), "prewarm", "--cache", t.cache, "--jit-cores", str(first),
+               programs().image]
+    run = t.start(command, stdout=subprocess.DEVNULL)
+    held = HeldCompile(run.pid)
+    t.equal({tuple(allowed_units(pid)) for pid in held.pids}, {(first,)})
+    held.release()
+    t.equal(run.wait(100), 0)
+
+
+def test_cores_that_cannot_be(t):
+    everything = sorted(os.sched_getaffinity(0))
+    beyond = everything[-1] + 1
+    for wrong, words in ((f"{everything[0]}-{beyond}", f"this process may not run on {beyond}"),
+                         ("some", "no list of cores; this process may run on "),
+                         ("1-", "no list of cores"), ("0x1", "no list of cores"),
+                         ("99999999", "no list of cores"),
+                         ("not:" + list_of(everything).replace(",", "\\,"), "that leaves no core")):
+        done = t.xaasfs("-o", f"jit_cores={wrong}", programs().image, t.scratch)
+        t.equal(done.returncode, 2, wrong)
+        t.contains(done.stderr, f"option jit_cores={wrong}: {words}".replace("\\", ""))
+    done = t.run([harness.binary("xaas"), "prewarm", "--jit-cores", str(beyond), programs().image],
+                 expect=None)
+    t.equal(done.returncode, 2)
+    t.contains(done.stderr, f"this process may not run on {beyond}")
+
+
+def wrapped(t, text):
+    """xaasfs, started by shell code TEXT that ends with: exec "$@"."""
+    program = t.scratch / "wrapped"
+    program.write_text(f"#!/bin/sh\nset -- {harness.binary('xaasfs')} \"$@\"\n{text}\n")
+    program.chmod(0o755)
+    mount = harness.Mount(programs().image, t.scratch / "mnt", t.env, t.scratch / "log",
+                          [f"cache={t.cache}"], program=program)
+    t.mounts.append(mount)
+    return mount
+
+
+def test_as_many_threads_as_affinity_leaves(t):
+    first = units()[0]
+    mount = wrapped(t, f'exec taskset -c {first} "$@"')
+    t.equal(pool(t, mount)["threads"], 1)
+    t.equal(linker_threads(t, mount), {1})
+    mount.stop()
+
+
+@contextlib.contextmanager
+def control_group(controller, limits):
+    """A control group with LIMITS, by version 1's and 2's names of files; the file to join it with."""
+    harness.need_root()
+    for top, names in ((pathlib.Path("/sys/fs/cgroup") / controller, limits[0]),
+                       (pathlib.Path("/sys/fs/cgroup"), limits[1])):
+        folder = top / f"xaasfs-test-{os.getpid()}"
+        with contextlib.suppress(OSError):
+            folder.mkdir()
+            break
+    else:
+        harness.skip("no control group can be made here")
+    try:
+        for name, value in names.items():
+            if not (folder / name).exists():
+                harness.skip(f"control groups here have no {name}")
+            (folder / name).write_text(value)
+        yield folder / "cgroup.procs"
+    finally:
+        folder.rmdir()
+
+
+def test_as_many_threads_as_a_quota_grants(t):
+    units()
+    limits = {"cpu.cfs_period_us": "50000", "cpu.cfs_quota_us": "50000"}, {"cpu.max": "50000 50000"}
+    with control_group("cpu", limits) as join:
+        mount = wrapped(t, f'echo $$ >{join}\nexec "$@"')
+        t.equal(pool(t, mount)["threads"], 1)
+        t.equal(linker_threads(t, mount), {1})
+        mount.stop()
+        t.wait_until(lambda: not join.read_text(), "all that was in the group has ended")
+
+
+def test_as_much_memory_as_a_control_group_grants(t):
+    limit = 1 << 30
+    limits = {"memory.limit_in_bytes": str(limit)}, {"memory.max": str(limit)}
+    with control_group("memory", limits) as join:
+        mount = wrapped(t, f'echo $$ >{join}\nexec "$@"')
+        t.equal(pool(t, mount)["memory_bytes"], limit // 4 * 3)
+        mount.stop()
+        t.wait_until(lambda: not join.read_text(), "all that was in the group has ended")
 
 
 harness.main()

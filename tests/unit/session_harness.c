@@ -11,7 +11,7 @@
 struct jit_spawner *harness_spawner(void)
 {
         struct jit_spawner *spawner;
-        REQUIRE(jit_spawner_start(&spawner) == 0);
+        REQUIRE(jit_spawner_start(NULL, &spawner) == 0);
         return spawner;
 }
 

@@ -335,7 +335,7 @@ int main(void)
                 return unit_report() ? 1 : 77;
         }
         REQUIRE(mkdtemp(folder));
-        REQUIRE(jit_spawner_start(&spawner) == 0);
+        REQUIRE(jit_spawner_start(NULL, &spawner) == 0);
         test_many(spawner);
         test_not_optimised(spawner);
         test_nothing(spawner);

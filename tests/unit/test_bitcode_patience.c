@@ -22,7 +22,7 @@ int main(void)
         FILE *file = fopen(path, "we");
         REQUIRE(file && fputs("#!/bin/sh\nsleep 1000 &\nwait\n", file) >= 0 && fclose(file) == 0);
         REQUIRE(chmod(path, 0755) == 0 && setenv("XAASFS_LIBEXEC", folder, 1) == 0);
-        REQUIRE(jit_spawner_start(&spawner) == 0);
+        REQUIRE(jit_spawner_start(NULL, &spawner) == 0);
         CHECK(jit_bitcode_normalise(spawner, inputs, 2, false, 1, NULL, NULL, results) == 0);
         for (size_t i = 0; i < 2; i++) {
                 CHECK(results[i].error == -EBADMSG && results[i].reason);

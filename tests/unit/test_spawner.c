@@ -378,7 +378,7 @@ static void test_parent_killed(void)
         if (parent == 0) {
                 struct jit_spawner *spawner;
                 struct jit_child *child;
-                REQUIRE(jit_spawner_start(&spawner) == 0);
+                REQUIRE(jit_spawner_start(NULL, &spawner) == 0);
                 start_family(spawner, &child, pids);
                 pids[2] = only_child_of(getpid());
                 REQUIRE(write(ends[1], pids, sizeof(pids)) == sizeof(pids));
@@ -405,7 +405,7 @@ static void test_background(void)
         REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
         pid_t parent = fork();
         if (parent == 0) {
-                REQUIRE(jit_spawner_start(&spawner) == 0);
+                REQUIRE(jit_spawner_start(NULL, &spawner) == 0);
                 if (fork() > 0)
                         _exit(0);
                 usleep(50000);
@@ -429,7 +429,7 @@ static void test_spawner_killed(void)
         int pids[2];
         int status;
 
-        REQUIRE(jit_spawner_start(&spawner) == 0);
+        REQUIRE(jit_spawner_start(NULL, &spawner) == 0);
         pid_t spawner_pid = only_child_of(getpid());
         start_family(spawner, &child, pids);
         kill(spawner_pid, SIGKILL);
@@ -462,7 +462,7 @@ int main(int argc, char **argv, char **envp)
                 return play(argv[1], argv[2]);
         REQUIRE(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
         signal(SIGCHLD, SIG_IGN); /* must not reach the spawner */
-        REQUIRE(jit_spawner_start(&spawner) == 0);
+        REQUIRE(jit_spawner_start(NULL, &spawner) == 0);
         signal(SIGCHLD, SIG_DFL);
         pid_t spawner_pid = only_child_of(getpid());
         test_status(spawner);

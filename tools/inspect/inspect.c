@@ -135,7 +135,7 @@ int tool_inspect(int argc, char **argv)
         if (status > 0)
                 return status - 1;
         /* Before there are threads. */
-        int r = jit_spawner_start(&spawner);
+        int r = jit_spawner_start(NULL, &spawner);
         if (r < 0) {
                 fmt_error("cannot start the process that starts confined processes: %s",
                         strerror(-r));

@@ -357,7 +357,7 @@ static int run(struct pack *pack)
         struct jit_spawner *spawner;
 
         /* Both start processes, which has to come before there are threads. */
-        int r = jit_spawner_start(&spawner);
+        int r = jit_spawner_start(NULL, &spawner);
         if (r < 0) {
                 fmt_error("cannot start the process that starts confined processes: %s",
                         strerror(-r));

@@ -20,6 +20,7 @@ enum {
         OPTION_VARIANT,
         OPTION_JOBS,
         OPTION_JIT_MEM,
+        OPTION_JIT_CORES,
         OPTION_JSON,
         OPTION_VERBOSE,
         OPTION_FP,
@@ -38,6 +39,8 @@ static const struct tool_option options[] = {
         {OPTION_JOBS, 'j', "jobs", "N", "use N cores; default: all that this process may use"},
         {OPTION_JIT_MEM, 0, "jit-mem", "SIZE",
                 "memory that all compiles together may use; default: 3/4 of it"},
+        {OPTION_JIT_CORES, 0, "jit-cores", "LIST",
+                "keep compiles on these cores, or with not:LIST on all others"},
         {OPTION_JSON, 0, "json", NULL, "print one JSON object"},
         {OPTION_VERBOSE, 'v', "verbose", NULL, "say of each compile where its time went"},
         {0},
@@ -48,6 +51,7 @@ struct request {
         char **paths; /* NULL-terminated, or NULL */
         const char *cache;
         const char *target;
+        struct jit_cores *cores; /* what how.cores borrows */
         bool json;
         bool verbose;
         struct jit_options how;
@@ -173,6 +177,7 @@ static int prewarm_image(const struct request *request)
                 .image = request->image,
                 .cache = request->cache,
                 .target = request->target,
+                .cores = request->cores,
                 .runs_elsewhere = true}; /* a login node may prepare for others */
         _cleanup_(image_ground_done) struct image_ground ground = IMAGE_GROUND_EMPTY;
         _cleanup_(prewarm_done) struct prewarm prewarm = {0};
@@ -206,6 +211,15 @@ static int set_wish(struct jit_wish *wish, int option, const char *value, char *
 {
         const char *name = option == OPTION_FP ? "fp" : option == OPTION_LTO ? "lto" : "policy";
         return jit_wish_set(wish, name, value, ret_reason);
+}
+
+static int set_cores(struct request *request, const char *value, char **ret_reason)
+{
+        jit_cores_free(request->cores);
+        request->cores = NULL;
+        int r = jit_cores_parse(value, &request->cores, ret_reason);
+        request->how.cores = request->cores;
+        return r;
 }
 
 static int parse(struct tool_line *line, struct request *ret)
@@ -252,6 +266,11 @@ static int parse(struct tool_line *line, struct request *ret)
                                 return tool_wrong(line,
                                         "--jit-mem takes a size from 64M on, not %s", value);
                         break;
+                case OPTION_JIT_CORES:
+                        if (set_cores(ret, value, &reason) < 0)
+                                return tool_wrong(line, "--jit-cores %s: %s", value,
+                                        reason ? reason : "it cannot be told which there are");
+                        break;
                 case TOOL_OPERAND:
                         if (take_operand(ret, value) < 0)
                                 return tool_wrong(line, "out of memory");
@@ -278,6 +297,7 @@ int tool_prewarm(int argc, char **argv)
         int r = parse(&line, &request);
 
         r = r == TOOL_END ? prewarm_image(&request) : r == TOOL_HELP ? 0 : TOOL_USAGE;
+        jit_cores_free(request.cores);
         fmt_strings_free(request.paths);
         return r;
 }
