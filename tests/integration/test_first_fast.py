@@ -2,6 +2,7 @@
 """-o first=fast: what can be compiled in the least time answers the first open, and the full compile
 behind it those that find no other; on one inode, for everybody at once."""
 
+import os
 import subprocess
 
 from harness.programs import HeldCompile, cache_stats, programs, state
@@ -63,6 +64,24 @@ def test_libraries_come_fast_too(t):
     t.wait_until(lambda: is_full(hello) and is_full(mount.path / "usr/lib/libtwice.so"), "letting go")
     t.contains(t.run([hello]).stdout, "42 ")
     settles_at(t, 4, 4, 0)
+    mount.stop()
+
+
+def test_what_nobody_waits_for_keeps_nobody_waiting(t):
+    """Not even where there is one core, and so one compile at a time."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        mount = mounted(t)
+    finally:
+        os.sched_setaffinity(0, cores)
+    with open(mount.path / "usr/bin/slow", "rb"):
+        full = HeldCompile(mount.pid)
+        t.equal([os.getpriority(os.PRIO_PROCESS, pid) for pid in full.pids], [10], "nice values")
+        t.contains(t.run([mount.path / "usr/bin/hello"]).stdout, "42 ")
+        t.true(state(mount.path / "usr/bin/slow").endswith(", full: compiling"), "it is over")
+        full.release()
+    t.wait_until(lambda: is_full(mount.path / "usr/bin/slow"), "the full compile")
     mount.stop()
 
 
