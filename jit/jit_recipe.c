@@ -165,6 +165,10 @@ static void add_code_generation(struct command *command, const struct fmt_recipe
         addf(command, "-tail-dup-pred-size=%d", GOTO_COPIES);
         add(command, "-mllvm");
         addf(command, "-tail-dup-succ-size=%d", GOTO_COPIES);
+        /* Blocks in the order in which they run: by counts it took 1 % of the time of sqlite3 and
+         * Lua and 3 % of zstd's; by guesses, nothing. */
+        if (paths->is_profiled)
+                add_llvm(command, "-enable-ext-tsp-block-placement");
         if (policy->fp == JIT_FP_STRICT)
                 add_llvm(command, "-fp-contract=off");
         if (policy->veclib)

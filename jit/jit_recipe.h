@@ -64,6 +64,7 @@ struct jit_link_paths {
         const char *const *option_files; /* as many as the recipe has options; NULL where no file */
         const char *runtime;             /* object that counts how often code runs, or NULL */
         const char *thinlto_cache;       /* folder, or NULL */
+        bool is_profiled;                /* the inputs know how often their code runs */
 };
 
 /* The ld.lld command line ("ld.lld" first, "-o -" included) that makes VARIANT again for

@@ -51,7 +51,8 @@ static int run_linker(const struct jit_worker_tools *tools, const struct jit_wor
                 .stubs = stubs,
                 .option_files = files,
                 .runtime = parts->runtime.fd >= 0 ? parts->runtime.path : NULL,
-                .thinlto_cache = run->cache};
+                .thinlto_cache = run->cache,
+                .is_profiled = parts->profile.fd >= 0};
         struct jit_policy policy = parts->job.policy;
         policy.opt = run->opt;
         int r = jit_recipe_command(variant, &paths, parts->job.tune, parts->job.features, &policy,

@@ -295,7 +295,13 @@ static void test_command(void)
         variant.recipe.interposable = false;
         REQUIRE(jit_recipe_command(&variant, &paths, NULL, NULL, &JIT_POLICY_DEFAULT, 1, &argv) == 0);
         CHECK(position(argv, "-import-instr-limit=0") == SIZE_MAX);
+        CHECK(position(argv, "-enable-ext-tsp-block-placement") == SIZE_MAX);
         fmt_strings_free(argv);
+        paths.is_profiled = true;
+        REQUIRE(jit_recipe_command(&variant, &paths, NULL, NULL, &JIT_POLICY_DEFAULT, 1, &argv) == 0);
+        CHECK(position(argv, "-enable-ext-tsp-block-placement") != SIZE_MAX);
+        fmt_strings_free(argv);
+        paths.is_profiled = false;
         const struct jit_policy least = {.opt = 0};
         REQUIRE(jit_recipe_command(&variant, &paths, NULL, NULL, &least, 1, &argv) == 0);
         CHECK(position(argv, "-import-instr-limit=0") != SIZE_MAX);
