@@ -167,13 +167,15 @@ static json_t *describe_compile(const struct compile *compile, uint64_t now)
 {
         const struct jit_progress *progress = &compile->opens.progress;
         json_t *told = json_object();
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *policy = NULL;
         if (asprintf(&path, "/%s", compile->path) < 0)
                 path = NULL;
         put(told, "path", path != NULL ? clean_string(path) : NULL);
         put_number(told, "opens", compile->opens.waiting);
         put_seconds(told, "seconds", now > compile->since ? now - compile->since : 0);
         put(told, "phase", json_string(jit_step_name(progress->step)));
+        if (compile->opens.compiles && jit_policy_format(&progress->policy, &policy) == 0)
+                put(told, "policy", json_string(policy));
         if (progress->modules > 0) {
                 put_number(told, "modules", progress->modules);
                 put_number(told, "modules_compiled", progress->compiled);

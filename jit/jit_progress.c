@@ -25,9 +25,10 @@ const char *jit_step_name(enum jit_step step)
 
 /* ---- saying ---- */
 
-void jit_board_init(struct jit_board *board, uint64_t since_ns)
+void jit_board_init(struct jit_board *board, const struct jit_policy *policy, uint64_t since_ns)
 {
-        *board = (struct jit_board){.last.since_ns = since_ns, .report = -1};
+        *board =
+                (struct jit_board){.last = {.policy = *policy, .since_ns = since_ns}, .report = -1};
         pthread_mutex_init(&board->lock, NULL);
 }
 

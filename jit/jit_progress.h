@@ -7,6 +7,8 @@
 #ifndef JIT_PROGRESS_H
 #define JIT_PROGRESS_H
 
+#include "jit_policy.h"
+
 #include <limits.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -29,10 +31,11 @@ const char *jit_step_name(enum jit_step step);
 
 struct jit_progress {
         enum jit_step step;
-        uint64_t since_ns; /* CLOCK_MONOTONIC: when it was asked for */
-        size_t modules;    /* 0: cannot be told apart (full LTO), or not known yet */
-        size_t compiled;   /* of those: now */
-        size_t reusable;   /* of those, at most: results that earlier compiles left */
+        struct jit_policy policy; /* how it is compiled */
+        uint64_t since_ns;        /* CLOCK_MONOTONIC: when it was asked for */
+        size_t modules;           /* 0: cannot be told apart (full LTO), or not known yet */
+        size_t compiled;          /* of those: now */
+        size_t reusable;          /* of those, at most: results that earlier compiles left */
 };
 
 /* Thread-safe but for init and done. */
@@ -43,7 +46,7 @@ struct jit_board {
         char folder[PATH_MAX];    /* its scratch folder */
 };
 
-void jit_board_init(struct jit_board *board, uint64_t since_ns);
+void jit_board_init(struct jit_board *board, const struct jit_policy *policy, uint64_t since_ns);
 void jit_board_done(struct jit_board *board);
 
 void jit_board_set_step(struct jit_board *board, enum jit_step step);

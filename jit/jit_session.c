@@ -270,7 +270,7 @@ static struct jit_job *add_job(struct jit_session *session, const struct jit_pro
         job->program = jit_program_reference(program);
         job->is_for_later = for_later;
         job->queued_ns = jit_now_ns();
-        jit_board_init(&job->board, job->queued_ns);
+        jit_board_init(&job->board, &program->policy, job->queued_ns);
         struct jit_job **end = &session->jobs;
         while (*end)
                 end = &(*end)->next;

@@ -41,13 +41,14 @@ def hold(pid):
 
 
 def test_modules_are_counted_as_they_are_done(t):
-    mount = t.mount(many_modules(t, MODULES), options=[f"cache={t.cache}"])
+    mount = t.mount(many_modules(t, MODULES), options=[f"cache={t.cache}", "fp=strict"])
     opener = t.start(["cat", mount.path / "usr/bin/many"], stdout=subprocess.DEVNULL)
     t.wait_until(lambda: results(t), "a module's result")
     held = hold(mount.pid)
     seen = compiles(t, mount)["/usr/bin/many"]
     t.equal(seen["modules"], MODULES, "modules")
     t.equal((seen["phase"], seen["opens"], seen["modules_reusable"]), ("linking", 1, 0))
+    t.equal(seen["policy"], "opt=3,fp=strict")
     t.equal(seen["modules_compiled"], len(results(t)), "results on disk and modules told")
     t.true(0 < seen["modules_compiled"] < MODULES, seen)
     t.contains(t.run([harness.binary("xaas"), "status", mount.path]).stdout,

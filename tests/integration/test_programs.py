@@ -96,6 +96,14 @@ def test_opens_and_policies_are_told(t):
         for _ in range(3):
             hello.read_bytes()
         t.equal((told(hello, "opens"), told(slow, "opens")), ("3", "0"))
+        inspect = [harness.binary("xaas"), "inspect"]
+        seen = json.loads(t.run([*inspect, "--json", hello]).stdout)
+        t.equal(seen["mounted"], {"state": state(hello), "policy": "opt=3,fp=strict",
+                                  "key": told(hello, "key"), "opens": "4"})
+        shown = t.run([*inspect, hello]).stdout
+        t.contains(shown, "  policy: opt=3,fp=strict\n")
+        t.contains(shown, "  state: native ")
+        t.equal(json.loads(t.run([*inspect, "--json", mnt / "usr/bin/cat"]).stdout)["kind"], "elf")
     with mounted(t) as mnt:
         (mnt / "usr/bin/hello").read_bytes()
     listed = json.loads(t.run([harness.binary("xaas"), "cache", "list", "--json"]).stdout)

@@ -30,7 +30,7 @@ static int parse(int argc, char **argv, struct inspection *what)
         struct tool_line line = {.usage = "xaas inspect [--json] FILE [PROGRAM]",
                 .about = "Tells what FILE holds: an image, a captured program or library, an "
                          "object, a static\n"
-                         "archive, any other ELF file. PROGRAM: one portable object of an image, "
+                         "archive, any other ELF file, a program of a mounted image. PROGRAM: one portable object of an image, "
                          "in full.",
                 .options = options,
                 .argc = argc,
@@ -90,8 +90,12 @@ static int describe(
         ssize_t got = pread(fd, magic, sizeof magic, 0);
         size_t size = got > 0 ? (size_t)got : 0;
 
-        if (starts_with(magic, size, "\177ELF", 4))
-                return inspect_elf(fd, what->path, modules, object);
+        if (starts_with(magic, size, "\177ELF", 4)) {
+                int r = inspect_elf(fd, what->path, modules, object);
+                if (r == 0)
+                        (void)inspect_mounted(fd, object);
+                return r;
+        }
         if (starts_with(magic, size, "!<arch>\n", 8) || starts_with(magic, size, "!<thin>\n", 8))
                 return inspect_archive(fd, what->path, modules, object);
         if (starts_with(magic, size, "BC\xc0\xde", 4))

@@ -8,6 +8,7 @@
  *     merged-object  what `ld -r` made of several of them
  *     archive   of such objects
  *     bitcode   a module by itself
+ *     mounted   portable object that a mount serves
  *     image     squashfs
  *
  * and prints what is wrong. All return 0 or a negative errno. */
@@ -44,6 +45,9 @@ void inspect_modules_done(struct inspect_modules *modules);
 int inspect_elf(int fd, const char *path, struct inspect_modules *modules, json_t *object);
 int inspect_archive(int fd, const char *path, struct inspect_modules *modules, json_t *object);
 int inspect_bitcode(int fd, struct inspect_modules *modules, json_t *object);
+
+/* After inspect_elf: what the mount that FD is a file of tells of it. -ENODATA: nothing. */
+int inspect_mounted(int fd, json_t *object);
 
 /* PROGRAM: a path within the image, or NULL for all of it. Starts a process. */
 int inspect_image(const char *path, const char *program, json_t *object);

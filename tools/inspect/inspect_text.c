@@ -187,6 +187,19 @@ static void print_fat(const char *path, const json_t *object)
         inspect_print_record(object);
 }
 
+static void print_mounted(const char *path, const json_t *object)
+{
+        const json_t *mounted = json_object_get(object, "mounted");
+
+        printf("%s: portable object of a mounted image\n", path);
+        printf("  state: %s\n", text(mounted, "state"));
+        if (text(mounted, "policy"))
+                printf("  policy: %s\n", text(mounted, "policy"));
+        if (text(mounted, "opens"))
+                printf("  opened since the mount began: %s\n", text(mounted, "opens"));
+        print_elf(json_object_get(object, "elf"));
+}
+
 static void print_archive(const char *path, const json_t *object)
 {
         const json_t *members = json_object_get(object, "members");
@@ -269,6 +282,8 @@ void inspect_print(const char *path, const json_t *object)
 
         if (!strcmp(kind, "elf"))
                 print_plain(path, object);
+        else if (!strcmp(kind, "mounted"))
+                print_mounted(path, object);
         else if (!strcmp(kind, "fat-elf"))
                 print_fat(path, object);
         else if (!strcmp(kind, "merged-object")) {
