@@ -4,6 +4,7 @@
 #include "cache_note.h"
 #include "fmt_cleanup.h"
 #include "fmt_json.h"
+#include "fmt_whole.h"
 #include "jit_key.h"
 
 #include <fcntl.h>
@@ -149,14 +150,9 @@ int jit_profile_load_file(const char *file, void **ret, uint64_t *ret_size)
         _cleanup_free_ char *data = malloc(size + 1);
         if (data == NULL)
                 return -ENOMEM;
-        for (size_t done = 0; done < size;) {
-                ssize_t n = pread(fd, data + done, size - done, (off_t)done);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? -errno : -EIO;
-                done += (size_t)n;
-        }
+        int r = fmt_read_whole(fd, data, size, 0);
+        if (r < 0)
+                return r;
         if (size < sizeof magic || memcmp(data, magic, sizeof magic) != 0)
                 return -EBADMSG;
         *ret = steal_pointer(&data);

@@ -2,6 +2,7 @@
 #include "jit_worker_runtime.h"
 
 #include "fmt_cleanup.h"
+#include "fmt_whole.h"
 
 #include <limits.h>
 #include <string.h>
@@ -17,17 +18,6 @@ struct place {
         char stem[80];
 };
 static const char mark[] = "xaas-prof-place";
-
-static int write_all(int fd, const char *data, size_t size)
-{
-        for (size_t done = 0; done < size;) {
-                ssize_t n = pwrite(fd, data + done, size - done, (off_t)done);
-                if (n < 0 && errno != EINTR)
-                        return -errno;
-                done += n > 0 ? (size_t)n : 0;
-        }
-        return 0;
-}
 
 int jit_worker_runtime(const struct jit_worker_job *job, struct jit_worker_file *ret)
 {
@@ -46,5 +36,5 @@ int jit_worker_runtime(const struct jit_worker_job *job, struct jit_worker_file 
         memcpy(place.stem, job->counts_stem, strlen(job->counts_stem));
         memcpy(at, &place, sizeof place);
         int r = jit_worker_file_new("runtime.o", ret);
-        return r < 0 ? r : write_all(ret->fd, copy, sizeof object);
+        return r < 0 ? r : fmt_write_whole(ret->fd, copy, sizeof object);
 }

@@ -119,7 +119,8 @@ static void check_bad_values(void)
 
 #define ZERO "\"0000000000000000000000000000000000000000000000000000000000000000\""
 #define HEAD "{\"format\":\"xaas-image\",\"version\":1,\"programs\":["
-#define PROGRAM(path) "{\"path\":\"" path "\",\"record\":" ZERO ",\"elf\":" ZERO ",\"size\":65536}"
+#define START(path) "{\"path\":\"" path "\",\"record\":" ZERO ",\"elf\":" ZERO ",\"size\":65536"
+#define PROGRAM(path) START(path) "}"
 
 static void check_refusals(void)
 {
@@ -130,6 +131,10 @@ static void check_refusals(void)
                 "{\"format\":\"xaas-image\",\"version\":0,\"programs\":[]}",
                 HEAD PROGRAM("b") "," PROGRAM("a") "]}",
                 HEAD PROGRAM("a") "," PROGRAM("a") "]}",
+                HEAD START("a") ",\"profile_time\":5}]}",
+                HEAD START("a") ",\"profile\":" ZERO ",\"profile_time\":-1}]}",
+                HEAD START("a") ",\"profile\":\"00\"}]}",
+                HEAD START("a") ",\"profile\":7}]}",
                 HEAD PROGRAM("a") "],\"trusted\":[7]}",
                 HEAD PROGRAM("a") "],\"trusted\":{}}",
                 HEAD PROGRAM("a") "],\"trusted\":[" ZERO "," ZERO "]}",
@@ -145,8 +150,11 @@ static void check_refusals(void)
                 CHECK(fmt_manifest_decode(bad[i], strlen(bad[i]), &manifest) == -EBADMSG);
         static const char newer[] = "{\"format\":\"xaas-image\",\"version\":2,\"x\":[]}";
         CHECK(fmt_manifest_decode(newer, strlen(newer), &manifest) == -EPROTONOSUPPORT);
-        static const char good[] = HEAD PROGRAM("a") "," PROGRAM("b") "]}";
+        static const char good[] =
+                HEAD START("a") ",\"profile\":" ZERO ",\"profile_time\":5}," PROGRAM("b") "]}";
         REQUIRE(fmt_manifest_decode(good, strlen(good), &manifest) == 0);
+        CHECK(manifest->programs[0].has_profile && manifest->programs[0].profile_time == 5);
+        CHECK(!manifest->programs[1].has_profile && manifest->programs[1].profile_time == 0);
         fmt_manifest_free(manifest);
 }
 

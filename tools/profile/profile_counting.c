@@ -6,6 +6,7 @@
 #include "fmt_log.h"
 #include "fmt_size.h"
 #include "fmt_strings.h"
+#include "fmt_whole.h"
 #include "image_ground.h"
 #include "jit_counting.h"
 #include "prewarm/prewarm.h"
@@ -163,10 +164,15 @@ static int add_earlier(const struct finish *finish, const struct fmt_digest *nam
                 return r == -ENOENT ? 0 : r;
         if (asprintf(&path, "%s/%s", finish->counting.folder, earlier) < 0)
                 return -ENOMEM;
-        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-                return errno ? -errno : -EIO;
-        return fmt_strings_append(files, earlier);
+        /* Who else may write to the folder does not choose which file this is. */
+        _cleanup_close_ int fd =
+                open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        r = fd < 0 ? -errno : fmt_write_whole(fd, data, size);
+        if (r < 0)
+                fmt_error("cannot write the profile that there is to %s: %s; make room there, or "
+                          "do without --add",
+                        path, strerror(-r));
+        return r < 0 ? r : fmt_strings_append(files, earlier);
 }
 
 static void remove_files(const char *folder, char *const *files)

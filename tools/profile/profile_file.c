@@ -6,6 +6,7 @@
 #include "fmt_json.h"
 #include "fmt_log.h"
 #include "fmt_size.h"
+#include "fmt_whole.h"
 #include "fmt_strings.h"
 
 #include <fcntl.h>
@@ -98,13 +99,8 @@ static int write_file(const char *path, const void *data, size_t size, uint64_t 
         _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         if (fd < 0)
                 return -errno;
-        for (size_t done = 0; done < size;) {
-                ssize_t n = write(fd, (const char *)data + done, size - done);
-                if (n < 0 && errno != EINTR)
-                        return -errno;
-                done += n > 0 ? (size_t)n : 0;
-        }
-        return futimens(fd, times) < 0 ? -errno : 0;
+        r = fmt_write_whole(fd, data, size);
+        return r < 0 ? r : futimens(fd, times) < 0 ? -errno : 0;
 }
 
 /* What mounts use: the cache's, unless the image's is younger. *ret_made: seconds since the epoch.

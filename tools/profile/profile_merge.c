@@ -5,6 +5,7 @@
 #include "fmt_confine.h"
 #include "fmt_log.h"
 #include "fmt_strings.h"
+#include "fmt_whole.h"
 #include "jit_toolchain.h"
 
 #include <fcntl.h>
@@ -125,8 +126,9 @@ static int take_output(int fd, void **ret, size_t *ret_size)
         _cleanup_free_ void *data = malloc((size_t)st.st_size + 1);
         if (!data)
                 return -ENOMEM;
-        if (st.st_size == 0 || pread(fd, data, (size_t)st.st_size, 0) != st.st_size)
-                return -EIO;
+        int r = st.st_size == 0 ? -EIO : fmt_read_whole(fd, data, (size_t)st.st_size, 0);
+        if (r < 0)
+                return r;
         *ret = steal_pointer(&data);
         *ret_size = (size_t)st.st_size;
         return 0;
