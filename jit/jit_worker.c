@@ -106,6 +106,9 @@ static int write_arguments(const struct jit_worker_order *order, char ***argv)
         int r = fmt_strings_append(argv, "xaas-worker");
         if (r == 0)
                 r = fmt_strings_append(argv, order->folder);
+        /* ld.lld starts a thread for each part of full LTO, however many it is told to use. */
+        if (r == 0)
+                r = append_number(argv, order->policy->lto == JIT_LTO_FULL ? order->threads : 0);
         if (r == 0)
                 r = append_memory(order, argv);
         if (r == 0)

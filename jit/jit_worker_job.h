@@ -2,8 +2,8 @@
 /* What a worker is told besides its inputs.
  *
  * Its box stands on its command line, because it confines itself before it reads anything:
- *     xaas-worker FOLDER MEMORY ADDRESSES FILE CPU LINKER BITCODE READABLE…
- * with FOLDER the one it may write into, MEMORY (private and writable), ADDRESSES, FILE and CPU the
+ *     xaas-worker FOLDER CORES MEMORY ADDRESSES FILE CPU LINKER BITCODE READABLE…
+ * with FOLDER the one it may write into, CORES how many it keeps to (0: all that it may use), MEMORY (private and writable), ADDRESSES, FILE and CPU the
  * limits of each process (bytes, and seconds; 0: none), LINKER and BITCODE the programs it may run, READABLE what those read. The rest is the
  * member "job" of descriptor 3: lines "key value". */
 #ifndef JIT_WORKER_JOB_H
@@ -27,6 +27,7 @@ enum jit_worker_fd {
 
 enum jit_worker_argument {
         JIT_WORKER_ARG_FOLDER = 1,
+        JIT_WORKER_ARG_CORES,
         JIT_WORKER_ARG_MEMORY,
         JIT_WORKER_ARG_ADDRESSES,
         JIT_WORKER_ARG_FILE,

@@ -18,6 +18,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 
@@ -31,6 +32,25 @@ const char *__asan_default_options(void)
         return "detect_leaks=0";
 }
 #endif
+
+/* Keeps to N of the cores that we may use; workers that do so at the same time begin at different
+ * ones. Where that cannot be had, the system shares out its cores as it likes. */
+static void keep_to_cores(unsigned long n)
+{
+        cpu_set_t allowed, ours;
+        CPU_ZERO(&ours);
+        if (n == 0 || sched_getaffinity(0, sizeof allowed, &allowed) < 0 ||
+                n >= (unsigned long)CPU_COUNT(&allowed))
+                return;
+        for (size_t i = (size_t)getpid(); n > 0; i++) {
+                const size_t unit = i % CPU_SETSIZE;
+                if (!CPU_ISSET(unit, &allowed))
+                        continue;
+                CPU_SET(unit, &ours);
+                n--;
+        }
+        (void)sched_setaffinity(0, sizeof ours, &ours);
+}
 
 static int confine(char **argv)
 {
@@ -163,6 +183,7 @@ static int work(char **argv, struct jit_worker_report *report)
         struct jit_worker_tools tools = {
                 .linker = argv[JIT_WORKER_ARG_LINKER], .folder = argv[JIT_WORKER_ARG_FOLDER]};
         _cleanup_(jit_worker_parts_done) struct jit_worker_parts parts = JIT_WORKER_NO_PARTS;
+        keep_to_cores(strtoul(argv[JIT_WORKER_ARG_CORES], NULL, 10));
         int r = confine(argv);
         if (r < 0) {
                 if (asprintf(&report->reason,

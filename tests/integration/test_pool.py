@@ -8,7 +8,7 @@ import pathlib
 import subprocess
 
 import harness
-from harness.programs import HeldCompile, descendants, programs, state
+from harness.programs import HeldCompile, descendants, programs, state, workers
 
 HUGE = """
 #include <stdio.h>
@@ -27,7 +27,7 @@ def huge_image(t):
     """Its one program has a module of 24 MiB, which the compiler holds several times."""
     source = t.scratch / "source"
     source.mkdir()
-    (source / "data").write_bytes(os.urandom(24 << 20))
+    (source / "data").write_bytes(bytes(range(256)) * (24 << 12))
     (source / "huge.c").write_text(HUGE)
     root = t.rootfs("huge")
     t.run([harness.BUILD / "libexec/xaas-cc", "-O1", "-w", "huge.c", "-o",
@@ -38,6 +38,8 @@ def huge_image(t):
 
 
 def test_what_needs_too_much_memory_is_served_as_it_is(t):
+    if "-fsanitize" in (harness.BUILD / "build.ninja").read_text():
+        harness.skip("a sanitized worker has no limit of memory")
     image = huge_image(t)
     with t.mount(image, options=[f"cache={t.cache}", "jit_mem=64M"]) as mnt:
         huge = mnt / "usr/bin/huge"
@@ -92,19 +94,23 @@ def allowed_units(pid):
     return sorted(os.sched_getaffinity(pid))
 
 
+def linkers(pid):
+    """What those that run now below PID were told: numbers of threads."""
+    told = []
+    for child in descendants(pid):
+        with contextlib.suppress(OSError):
+            line = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+            told += [int(word.split(b"=")[1]) for word in line if word.startswith(b"--threads=")]
+    return told
+
+
 def linker_threads(t, mount):
     """How many threads ld.lld was told to use for a program of MOUNT that is compiled now."""
-    def lines():
-        for pid in descendants(mount.pid):
-            with contextlib.suppress(OSError):
-                yield from pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    def find():
-        return [line for line in lines() if line.startswith(b"--threads=")]
     opener = t.start(["cat", mount.path / "usr/bin/slow"], stdout=subprocess.DEVNULL)
     found = []
-    t.wait_until(lambda: found.extend(find()) or found, "a linker")
+    t.wait_until(lambda: found.extend(linkers(mount.pid)) or found, "a linker")
     t.equal(opener.wait(100), 0)
-    return {int(line.split(b"=")[1]) for line in found}
+    return set(found)
 
 
 def test_compiles_stay_on_the_cores_that_are_given(t):
@@ -138,6 +144,27 @@ def test_prewarm_on_given_cores(t):
     held = HeldCompile(run.pid)
     t.equal({tuple(allowed_units(pid)) for pid in held.pids}, {(first,)})
     held.release()
+    t.equal(run.wait(100), 0)
+
+
+def test_all_workers_together_have_as_many_threads_as_were_given(t):
+    # Three programs; where each worker took all there is, two at the same time would have four.
+    run = t.start([harness.binary("xaas"), "prewarm", "--cache", t.cache, "-j", "2",
+                   programs().image], stdout=subprocess.DEVNULL)
+    seen = []
+    while run.poll() is None:
+        seen.append(sum(linkers(run.pid)))
+    t.equal(run.returncode, 0)
+    t.true(0 < max(seen) <= 2, seen)
+
+
+def test_full_lto_keeps_to_as_many_cores_as_were_given(t):
+    units()
+    run = t.start([harness.binary("xaas"), "prewarm", "--cache", t.cache, "-j", "1", "--lto", "full",
+                   programs().image, "/usr/bin/slow"], stdout=subprocess.DEVNULL)
+    t.wait_until(lambda: linkers(run.pid), "a linker")
+    with contextlib.suppress(OSError):
+        t.true(all(len(allowed_units(pid)) == 1 for pid in workers(run.pid)), "cores")
     t.equal(run.wait(100), 0)
 
 
