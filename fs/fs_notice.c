@@ -82,18 +82,18 @@ static void write_notice(
 uint64_t fs_notice_waiters(struct fs_program *program, uint64_t now)
 {
         struct notice notices[MOST_NOTICES];
-        struct jit_progress progress;
+        struct fs_program_opens opens;
         unsigned n = 0;
         /* Names drive no terminal, whatever the image says. */
         if (!program->shared->notifies || !fmt_json_string_is_clean(program->entry->path))
                 return FS_WATCH_NEVER;
         pthread_mutex_lock(&program->lock);
         const uint64_t again = choose(program, now, notices, &n);
-        const bool compiles = n > 0 && jit_session_progress(program->shared->session,
-                                               program->loaded, &progress) == 0;
         pthread_mutex_unlock(&program->lock);
+        if (n > 0)
+                fs_program_opens(program, &opens);
         /* Where nothing compiles any more, the answer is on its way. */
-        for (unsigned i = 0; i < n && compiles; i++)
-                write_notice(&notices[i], program->entry->path, &progress);
+        for (unsigned i = 0; i < n && opens.compiles; i++)
+                write_notice(&notices[i], program->entry->path, &opens.progress);
         return again;
 }

@@ -37,6 +37,9 @@ enum jit_worker_argument {
         JIT_WORKER_ARG_READABLE, /* and all that follow */
 };
 
+/* Bytes of stack for each thread: what is customary, whatever limit we inherit. */
+#define JIT_WORKER_STACK (UINT64_C(8) << 20)
+
 /* Subfolders of FOLDER where ld.lld leaves results of single modules: those of the first attempt,
  * among seeds, and those of the second. */
 #define JIT_WORKER_RESULTS "cache"

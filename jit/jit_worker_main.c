@@ -21,6 +21,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* ---- the box ---- */
 
@@ -52,6 +53,17 @@ static void keep_to_cores(unsigned long n)
         (void)sched_setaffinity(0, sizeof ours, &ours);
 }
 
+static int limit_stacks(void)
+{
+        struct rlimit stack;
+        if (getrlimit(RLIMIT_STACK, &stack) < 0)
+                return -1;
+        if (stack.rlim_max > JIT_WORKER_STACK)
+                stack.rlim_max = JIT_WORKER_STACK;
+        stack.rlim_cur = stack.rlim_max;
+        return setrlimit(RLIMIT_STACK, &stack);
+}
+
 static int confine(char **argv)
 {
         struct fmt_confinement box = {
@@ -63,6 +75,8 @@ static int confine(char **argv)
                 .file_limit = strtoull(argv[JIT_WORKER_ARG_FILE], NULL, 10),
                 .cpu_seconds = strtoull(argv[JIT_WORKER_ARG_CPU], NULL, 10),
         };
+        if (limit_stacks() < 0)
+                return -errno;
         /* What we start needs neither the job nor the report. */
         static const int ours[] = {JIT_WORKER_JOB, JIT_WORKER_REPORT, JIT_WORKER_GO};
         for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)

@@ -157,6 +157,16 @@ def test_who_waits_is_told_once_on_each_terminal(t):
     t.equal([terminal.read().count("\n") for terminal in terminals], [1, 1], "lines")
 
 
+def test_who_waits_for_a_quick_compile_is_told_too(t):
+    mount = t.mount(programs().image, options=[f"cache={t.cache}", "notify=tty", "first=fast"])
+    terminal = Terminal()
+    opener = terminal.start(["cat", mount.path / "usr/bin/slow"])
+    held = hold_for_long(t, mount, 1)
+    t.wait_until(terminal.read, "a line on the terminal")
+    t.contains(terminal.text, "xaasfs: compiling /usr/bin/slow for this machine: ")
+    end(t, mount, held, [opener])
+
+
 def not_told(t, options, prepare=lambda terminal: None, stderr=None, program=None):
     """Nothing appears on the terminal of who waits, with OPTIONS of the mount."""
     mount = harness.Mount(programs().image, t.scratch / "mnt", t.env, t.scratch / "log",

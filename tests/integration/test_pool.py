@@ -61,6 +61,13 @@ def test_what_needs_too_much_memory_is_served_as_it_is(t):
         t.true(huge.read_bytes() != generic, "the generic program was served again")
 
 
+def test_large_stacks_are_no_lack_of_memory(t):
+    # Clusters raise this limit for Fortran; a thread of the compiler has no use for it.
+    harness.need_root()
+    t.run(["sh", "-c", f"ulimit -s 1000000 && exec {harness.binary('xaas')} prewarm --jit-mem 64M "
+                       f"--cache {t.cache} {programs().image} /usr/bin/hello"])
+
+
 def test_sizes_that_cannot_be(t):
     for wrong, words in (("1M", "no program can be compiled with so little; give at least 64.0 MiB"),
                          ("much", "not a size")):
