@@ -36,6 +36,9 @@ class Row:
     def ratio(self, kind):
         return self.seconds[kind] / self.seconds["native"]
 
+    def summary(self):
+        return f"{self.name}: " + ", ".join(f"{TITLES[kind]} {took * 1e3:.1f} ms" for kind, took in self.seconds.items())
+
     def digits(self):
         """How results differ from the native build's, relatively."""
         return ", ".join(f"{kind} {self.differences[kind]:.0e}" for kind in self.differences
