@@ -383,8 +383,8 @@ def test_fortran_by_flang(t):
                     " do i = 1, n\n x(i) = x(i) * 2 + i\n end do\nend subroutine\n",
         "main.f90": "program p\n use kinds\n real(wide) :: x(5)\n x = 1\n call work(x, 5)\n"
                     " print '(5f6.1)', x\nend program\n"})
-    summary = capture.build_captured(t, project.fat, "xaas-fc -O3 -c kind.f90 work.f90\n"
-                                     "xaas-fc -O3 -c main.f90 -o m.o\nxaas-fc m.o work.o kind.o -o prog\n"
+    summary = capture.build_captured(t, project.fat, "mkdir modules\nxaas-fc -O3 -module-dir modules -c kind.f90 work.f90\n"
+                                     "xaas-fc -O3 -J modules -c main.f90 -o m.o\nxaas-fc m.o work.o kind.o -o prog\n"
                                      "xaas-fc -O2 kind.f90 work.f90 main.f90 -o all")
     t.true("work in progress" not in summary, summary)
     for program, modules in (("prog", ["m.o", "work.o", "kind.o"]), ("all", ["kind.f90", "work.f90", "main.f90"])):

@@ -21,7 +21,7 @@ static bool matches_any(const char *flag, const char *const *patterns)
         return false;
 }
 
-/* clang 19 --help-hidden, gcc 12 --help=common. */
+/* clang 19 --help-hidden, flang 19 --help, gcc 12 --help=common. */
 bool cc_flag_takes_value(const char *flag)
 {
         static const char *const with_value[] = {"-o", "-x", "-I", "-D", "-U", "-L", "-l", "-F",
@@ -36,7 +36,8 @@ bool cc_flag_takes_value(const char *flag)
                 "--library-directory", "--output", "--language", "--serialize-diagnostics",
                 "-serialize-diagnostics", "-undef-symbol", "-soname", "-dynamic-linker",
                 "-mthread-model", "-gcc-toolchain", "--gcc-toolchain-dir", "-fplugin-arg",
-                "-install_name", "-ftrapv-handler", "-stdlib++-isystem", NULL};
+                "-install_name", "-ftrapv-handler", "-stdlib++-isystem", "-J", "-module-dir",
+                "-fintrinsic-modules-path", "-mmlir", "-Xflang", NULL};
         return matches_any(flag, with_value) || strncmp(flag, "-Xarch_", 7) == 0;
 }
 
