@@ -3,8 +3,8 @@
 
 #include "fmt_cleanup.h"
 #include "fmt_cores.h"
-#include "fmt_memory.h"
 #include "fmt_log.h"
+#include "fmt_memory.h"
 #include "jit_clock.h"
 
 #include <fcntl.h>
@@ -33,7 +33,7 @@ struct jit_job {
         bool compiles;   /* started, and not yet answered */
         bool is_awaited; /* somebody asked to be told */
         bool is_for_later;
-        int result_fd;   /* what the waiters got, while it is being published; -1 before */
+        int result_fd; /* what the waiters got, while it is being published; -1 before */
         struct jit_job *next;
 };
 
@@ -118,7 +118,8 @@ static struct jit_job *find_unstarted(struct jit_session *session)
                 if (!job->started && (!best || urgency(job) > urgency(best)))
                         best = job;
         }
-        if (best && (best->is_awaited ? awaited : all) < session->options.workers)
+        if (best && !session->is_held &&
+                (best->is_awaited ? awaited : all) < session->options.workers)
                 return best;
         return NULL;
 }
@@ -317,6 +318,21 @@ int jit_session_request(struct jit_session *session, const struct jit_program *p
 int jit_session_request_for_later(struct jit_session *session, const struct jit_program *program)
 {
         return request(session, program, true, NULL, NULL);
+}
+
+void jit_session_hold(struct jit_session *session)
+{
+        pthread_mutex_lock(&session->lock);
+        session->is_held = true;
+        pthread_mutex_unlock(&session->lock);
+}
+
+void jit_session_release(struct jit_session *session)
+{
+        pthread_mutex_lock(&session->lock);
+        session->is_held = false;
+        pthread_cond_broadcast(&session->work);
+        pthread_mutex_unlock(&session->lock);
 }
 
 /* The result of a job that is still being published: -ENOENT if there is none. */

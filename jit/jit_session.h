@@ -120,6 +120,11 @@ int jit_session_request(struct jit_session *session, const struct jit_program *p
  * runs it leaves the cores to whoever else wants them. */
 int jit_session_request_for_later(struct jit_session *session, const struct jit_program *program);
 
+/* Between these, jobs that are asked for wait to be started until all are there: threads are shared out
+ * among those that are known, and whoever began too early would have too many. */
+void jit_session_hold(struct jit_session *session);
+void jit_session_release(struct jit_session *session);
+
 /* Whether a job for PROGRAM runs or waits; ret_reason (optional, caller frees) is why its last
  * attempt in this session failed. */
 enum jit_state { JIT_IDLE, JIT_RUNNING, JIT_FAILED };

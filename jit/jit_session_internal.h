@@ -36,6 +36,7 @@ struct jit_session {
         struct jit_failure *failures;
         unsigned n_active; /* jobs that are queued or compile */
         bool ending, cancelled;
+        bool is_held; /* no job is started */
         pthread_t *threads;
         unsigned n_threads;
 };

@@ -179,6 +179,7 @@ static int ask(struct run *run, struct question *questions)
                         questions[n++] = (struct question){.run = run, .program = program};
         }
         run->n_asked = n;
+        jit_session_hold(prewarm->session);
         for (size_t i = 0; i < n; i++) {
                 int r = jit_session_request(
                         prewarm->session, questions[i].program->loaded, answered, &questions[i]);
@@ -189,6 +190,7 @@ static int ask(struct run *run, struct question *questions)
                 run->n_answered++;
                 pthread_mutex_unlock(&run->lock);
         }
+        jit_session_release(prewarm->session);
         return 0;
 }
 
