@@ -31,12 +31,19 @@ def results(t):
     return [path for path in t.cache.glob("v1/jobs/*/cache/llvmcache-*") if not path.is_symlink()]
 
 
-def hold(pid):
+def stands_still(pid):
+    """Whether each thread of the process has been stopped: it takes a moment on a busy machine."""
+    stats = [stat.read_text().rpartition(")")[2].split() for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(fields[0] == "T" for fields in stats)
+
+
+def hold(t, pid):
     """Stops the worker below PID and the linker that it runs."""
     held = [child for child in descendants(pid)
             if pathlib.Path(f"/proc/{child}/comm").read_text().strip() in ("xaas-worker", "lld", "ld.lld")]
     for child in held:
         os.kill(child, signal.SIGSTOP)
+    t.wait_until(lambda: all(map(stands_still, held)), "standing still")
     return held
 
 
@@ -44,7 +51,7 @@ def test_modules_are_counted_as_they_are_done(t):
     mount = t.mount(many_modules(t, MODULES), options=[f"cache={t.cache}", "fp=strict"])
     opener = t.start(["cat", mount.path / "usr/bin/many"], stdout=subprocess.DEVNULL)
     t.wait_until(lambda: results(t), "a module's result")
-    held = hold(mount.pid)
+    held = hold(t, mount.pid)
     seen = compiles(t, mount)["/usr/bin/many"]
     t.equal(seen["modules"], MODULES, "modules")
     t.equal((seen["phase"], seen["opens"], seen["modules_reusable"]), ("linking", 1, 0))
