@@ -125,6 +125,17 @@ static void add_options(struct command *command, const struct fmt_recipe *recipe
         }
 }
 
+/* A program exports what libraries that it loads define or use, too: GNU ld also looks at those that only libraries need,
+ * of which there is no stub. Those with a version are copies of a library's. */
+static void add_exports(struct command *command, const struct fmt_variant *variant)
+{
+        if (variant->recipe.kind == FMT_OUTPUT_SHARED)
+                return;
+        for (char **name = variant->exports; *name; name++)
+                if (!strpbrk(*name, "@*?[\\"))
+                        addf(command, "--export-dynamic-symbol=%s", *name);
+}
+
 /* Code out of what capture left, at once. Loops get the vectors that they were kept waiting for: no
  * other pass is missed as much. Code generation does what -O1 asks for, but chooses instructions one by
  * one where that will do. CPU time of the link and of a run, beside -O3 with LLVM 19 on one machine:
@@ -240,6 +251,7 @@ int jit_recipe_command(const struct fmt_variant *variant, const struct jit_link_
         add_defaults(&command, &variant->recipe);
         add_kind(&command, &variant->recipe);
         add_options(&command, &variant->recipe, paths);
+        add_exports(&command, variant);
         add_code_generation(&command, &variant->recipe, paths, tune, features, policy, threads);
         /* Before all others: what it says of sections holds for what follows. */
         if (paths->runtime)

@@ -108,6 +108,20 @@ def test_exported_symbols_of_programs(t):
     t.true(" unused" not in project.read_elf(project.new, "prog", "--dyn-syms"), "too much exported")
 
 
+def test_symbols_that_a_library_of_a_library_has(t):
+    """Programs take precedence over them, which GNU ld sees to although nobody names that library."""
+    files = {"main.c": "#include <stdio.h>\nint answer(void);int ask(void);int answer(void){return 42;}\n"
+                       'int main(void){printf("%d\\n",ask());return 0;}\n',
+             "ask.c": "int between(void);int ask(void){return between();}\n",
+             "deep.c": "int answer(void){return 1;}int between(void){return answer();}\n"}
+    project = capture.check(t, files, "$CC -O2 -fPIC -shared deep.c -o libdeep.so -Wl,-soname,libdeep.so\n"
+                            "$CC -O2 -fPIC -shared ask.c -L. -ldeep -o libask.so -Wl,-soname,libask.so -Wl,-rpath,'$ORIGIN'\n"
+                            "$CC -O2 -c main.c\n$CC main.o -L. -lask -Wl,-rpath-link,. -Wl,-rpath,'$ORIGIN' -o prog\n",
+                            programs=("libask.so", "libdeep.so", "prog"))
+    t.contains(project.show("prog"), "export answer")
+    t.contains(project.read_elf(project.new, "prog", "--dyn-syms"), " answer")
+
+
 def test_dynamic_list_of_a_library(t):
     files = {"lib.c": "int a(void){return 1;}\nint b(void){return a()+1;}\n", "list": "{ a; };\n"}
     project = capture.check(t, files, "$CC -O2 -fPIC -c lib.c\n$CC -shared lib.o -Wl,--dynamic-list=list -o lib.so",
