@@ -178,7 +178,10 @@ static int identify(struct jit_toolchain *toolchain)
         for (char **file = toolchain->readable; *file && r == 0; file++)
                 if (makes_code(*file))
                         r = write_build_id(stream, *file);
-        fputs("worker " JIT_WORKER_VERSION, stream);
+        if (r == 0)
+                r = write_build_id(stream, toolchain->worker);
+        if (r == 0)
+                r = write_build_id(stream, toolchain->bitcode);
         if (fclose(stream) != 0)
                 return -ENOMEM;
         return r;

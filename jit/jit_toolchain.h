@@ -3,13 +3,11 @@
  *
  * The libraries are found as ld.so finds them (RUNPATH with $ORIGIN, then the loader's cache of
  * default folders, glibc-hwcaps included), without running anything. They are the only files that a
- * worker may open besides its inputs; the GNU build-ids of the linker and of LLVM's libraries go
- * into every key, since "19.1.7" alone does not say which code generator it was. */
+ * worker may open besides its inputs; the GNU build-ids of the linker, of LLVM's libraries and of our
+ * own programs go into every key: "19.1.7" alone does not say which code generator it was, and a
+ * number of ours would once not be raised. */
 #ifndef JIT_TOOLCHAIN_H
 #define JIT_TOOLCHAIN_H
-
-/* Raised whenever the worker makes other bytes out of the same inputs. */
-#define JIT_WORKER_VERSION "1"
 
 struct jit_toolchain {
         char *linker;    /* ld.lld, resolved */

@@ -2,6 +2,7 @@
 """xaas prewarm: what it compiles, what it leaves alone, and what survives being killed."""
 
 import json
+import pathlib
 import signal
 import subprocess
 import time
@@ -127,6 +128,16 @@ def test_the_number_of_cores_changes_nothing(t):
                             if path.is_file() and path.suffix != ".meta"])
         t.equal(len(results[0]), 1)
         t.true(results[0] == results[1], f"two cores made other code of {policy}")
+
+
+def test_another_build_of_ours_compiles_again(t):
+    packed = image(t)
+    t.equal(prewarm(t, packed, "/usr/bin/two")["compiled"], 1)
+    harness.binary_for_anyone(t, "xaas")
+    t.equal(prewarm(t, packed, "/usr/bin/two")["cached"], 1)
+    worker = pathlib.Path(t.env["XAASFS_LIBEXEC"]) / "xaas-worker"
+    t.run(["objcopy", "--remove-section", ".note.gnu.build-id", worker])
+    t.equal(prewarm(t, packed, "/usr/bin/two")["compiled"], 1)
 
 
 def test_two_at_once_compile_once(t):
