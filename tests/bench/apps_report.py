@@ -7,10 +7,11 @@ from bench import contest, measure
 import harness
 
 TITLES = {"generic": "generic", "native": "native", "thinlto": "ThinLTO", "mount": "mount",
-          "mount-tuned": "tuned", "mount-profiled": "profiled", "mount-profiled-tuned": "both"}
+          "mount-tuned": "tuned", "mount-profiled": "profiled", "mount-profiled-tuned": "tuned"}
 LEGEND = """generic: clang-19 or flang-19 -O3; native: -O3 -march=native, from source, as all of these; ThinLTO: native, with
--flto=thin and ld.lld; mount: captured at -O3, packed, mounted and compiled on first open; tuned: the same after xaas
-tune; profiled: after xaas profile; both: after both. Trained and tuned is on other inputs than those measured."""
+-flto=thin and ld.lld; mount: captured at -O3, packed, mounted and compiled on first open; profiled: the same after
+xaas profile; tuned: after xaas tune, which tries a profile that there is. Trained and tuned is on other inputs than those
+measured."""
 
 # The most that geometric means may be, and any one program.
 MEAN_RATIO = {"mount": 0.98, "mount-tuned": 0.93, "mount-profiled-tuned": 0.93, "mount-profiled": 0.90}
