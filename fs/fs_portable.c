@@ -141,6 +141,15 @@ static int need_cache(struct fs *fs, const struct fs_options *options)
         return fs->cache != NULL ? 0 : cache_open(&cache_options, &fs->cache);
 }
 
+/* A name that is mistyped is, whatever the image of the day holds. */
+static int check_target(const struct fs_options *options)
+{
+        struct jit_target *target = NULL;
+        int error = options->target != NULL ? jit_target_detect(options->target, false, &target) : 0;
+        jit_target_free(target);
+        return error;
+}
+
 static int open_parts(struct fs_portable *portable, struct fs *fs, const struct fs_options *options)
 {
         int error = read_manifest(portable);
@@ -153,8 +162,10 @@ static int open_parts(struct fs_portable *portable, struct fs *fs, const struct 
                 return error;
         }
         error = add_programs(portable, fs);
-        if (error < 0 || portable->n_programs == 0)
+        if (error < 0)
                 return error;
+        if (portable->n_programs == 0)
+                return check_target(options);
         error = jit_target_detect(options->target, false, &portable->target);
         if (error == 0 && !jit_target_takes_images(portable->target))
                 error = -ENOTSUP;
@@ -163,15 +174,6 @@ static int open_parts(struct fs_portable *portable, struct fs *fs, const struct 
         return error < 0 ? error
                          : fs_counting_begin(options, fs->cache, portable->bundle,
                                    portable->manifest, &portable->counting);
-}
-
-/* A name that is mistyped is, whatever the image of the day holds. */
-static int check_target(const struct fs_options *options)
-{
-        struct jit_target *target = NULL;
-        int error = options->target != NULL ? jit_target_detect(options->target, false, &target) : 0;
-        jit_target_free(target);
-        return error;
 }
 
 int fs_portable_open(struct fs *fs, const struct fs_options *options)

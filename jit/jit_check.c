@@ -10,12 +10,7 @@
 #include <sys/stat.h>
 
 #define _cleanup_facts_ _cleanup_(fmt_elf_facts_done)
-#define _cleanup_strings_ _cleanup_(free_strings)
-
-static void free_strings(char ***list)
-{
-        fmt_strings_free(*list);
-}
+#define _cleanup_strings_ _cleanup_(fmt_strings_freep)
 
 /* Writes the sentence and says -EBADMSG. */
 __attribute__((format(printf, 2, 3))) static int refuse(char **ret_reason, const char *format, ...)

@@ -21,7 +21,7 @@
 
 #define _cleanup_worker_ _cleanup_(free_worker)
 #define _cleanup_writer_ _cleanup_(jit_archive_abandonp)
-#define _cleanup_strings_ _cleanup_(free_strings)
+#define _cleanup_strings_ _cleanup_(fmt_strings_freep)
 
 /* Of what a worker wrote to its stderr, this much of the end is kept. */
 #define MESSAGES_MAX 16384
@@ -40,11 +40,6 @@ struct jit_worker {
 static void free_worker(struct jit_worker **worker)
 {
         jit_worker_free(*worker);
-}
-
-static void free_strings(char ***list)
-{
-        fmt_strings_free(*list);
 }
 
 /* ---- starting ---- */

@@ -14,12 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define _cleanup_strings_ _cleanup_(free_strings)
-
-static void free_strings(char ***list)
-{
-        fmt_strings_free(*list);
-}
+#define _cleanup_strings_ _cleanup_(fmt_strings_freep)
 
 /* One run of ld.lld: what differs from one to the next. */
 struct run {

@@ -31,11 +31,6 @@ static bool must_be_rewritten(const struct jit_worker_parts *parts, const struct
                        parts->runtime.fd >= 0);
 }
 
-static void free_strings(char ***list)
-{
-        fmt_strings_free(*list);
-}
-
 /* ---- batches ---- */
 
 /* A process should have this much bitcode to rewrite, or starting it costs more than it saves. */
@@ -282,7 +277,7 @@ static int retarget(const char *program, struct jit_worker_parts *parts, size_t 
                 .profiled = ret_profiled,
                 .n = n,
                 .ret_reason = ret_reason};
-        _cleanup_(free_strings) char **argv = NULL;
+        _cleanup_(fmt_strings_freep) char **argv = NULL;
         *ret_profiled = (struct jit_worker_profiled){0};
         int r = open_batches(&batches);
         if (r == 0)

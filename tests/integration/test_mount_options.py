@@ -311,6 +311,9 @@ def test_a_folder_without_programs_needs_no_cache(t):
     refused = t.run([harness.binary("xaasfs"), "-o", "cache=/proc/nothing", image, t.scratch / "m"],
                     expect=1)
     t.contains(refused.stderr, "cannot open the cache folder /proc/nothing")
+    refused = t.run([harness.binary("xaasfs"), "-o", "subdir=images/v1/etc,target=x86-64-v33", image,
+                     t.scratch / "m"], expect=1)
+    t.contains(refused.stderr, "x86-64-v33")
 
 
 def test_ready_fd(t):

@@ -151,19 +151,26 @@ static int export_program(void *context, const struct profile_program *program)
         return 0;
 }
 
-int profile_export(const struct profile_request *request)
+/* VISIT counts those that had a profile. */
+static int with_each(const struct profile_request *request,
+        int (*visit)(void *context, const struct profile_program *program))
 {
         _cleanup_(profile_image_done) struct profile_image image = {0};
         struct transfer transfer = {.request = request, .image = &image};
 
         if (profile_image_open(request, &image) < 0 ||
-                profile_each(&image, request->programs, export_program, &transfer) < 0)
+                profile_each(&image, request->programs, visit, &transfer) < 0)
                 return 1;
         if (transfer.n > 0)
                 return 0;
         fmt_error("there is no profile of what was named in %s; `xaas profile list` shows all",
                 request->image);
         return 1;
+}
+
+int profile_export(const struct profile_request *request)
+{
+        return with_each(request, export_program);
 }
 
 /* -ENOENT: none is there. */
@@ -254,15 +261,5 @@ static int forget_program(void *context, const struct profile_program *program)
 
 int profile_forget(const struct profile_request *request)
 {
-        _cleanup_(profile_image_done) struct profile_image image = {0};
-        struct transfer transfer = {.request = request, .image = &image};
-
-        if (profile_image_open(request, &image) < 0 ||
-                profile_each(&image, request->programs, forget_program, &transfer) < 0)
-                return 1;
-        if (transfer.n > 0)
-                return 0;
-        fmt_error("there is no profile of what was named in %s; `xaas profile list` shows all",
-                request->image);
-        return 1;
+        return with_each(request, forget_program);
 }
