@@ -11,28 +11,9 @@
 #define KIND "choice"
 #define VERSION 1
 
-static const char label[] = "xaasfs chosen policy 1\n";
-
 int jit_choice_name(const struct fmt_variant *variant, const char *target, struct fmt_digest *ret)
 {
-        _cleanup_free_ char *json = NULL;
-        struct fmt_digest_state *state;
-        size_t size;
-        int r = jit_key_variant_json(variant, &json, &size);
-        if (r == 0)
-                r = fmt_digest_begin(&state);
-        if (r < 0)
-                return r;
-        r = fmt_digest_update(state, label, strlen(label));
-        if (r == 0)
-                r = fmt_digest_update(state, target, strlen(target) + 1);
-        if (r == 0)
-                r = fmt_digest_update(state, json, size);
-        if (r < 0) {
-                fmt_digest_abandon(state);
-                return r;
-        }
-        return fmt_digest_finish(state, ret);
+        return jit_key_of_note("xaasfs chosen policy 1\n", target, variant, ret);
 }
 
 static int decode(const void *data, size_t size, struct jit_choice *ret)

@@ -106,3 +106,26 @@ int jit_key_derive(const struct fmt_digest *key, const char *what, const struct 
         }
         return fmt_digest_finish(state, ret);
 }
+
+int jit_key_of_note(const char *label, const char *about, const struct fmt_variant *variant,
+        struct fmt_digest *ret)
+{
+        _cleanup_free_ char *json = NULL;
+        struct fmt_digest_state *state;
+        size_t size;
+        int r = jit_key_variant_json(variant, &json, &size);
+        if (r == 0)
+                r = fmt_digest_begin(&state);
+        if (r < 0)
+                return r;
+        r = fmt_digest_update(state, label, strlen(label));
+        if (r == 0 && about)
+                r = fmt_digest_update(state, about, strlen(about) + 1);
+        if (r == 0)
+                r = fmt_digest_update(state, json, size);
+        if (r < 0) {
+                fmt_digest_abandon(state);
+                return r;
+        }
+        return fmt_digest_finish(state, ret);
+}

@@ -37,6 +37,11 @@ int jit_key_compute(const struct jit_key_ingredients *ingredients, struct fmt_di
 int jit_key_derive(const struct fmt_digest *key, const char *what, const struct fmt_digest *value,
         struct fmt_digest *ret);
 
+/* What notes about VARIANT are named by (cache_note.h): SHA-256(label about json), with its canonical
+ * JSON. ABOUT may be NULL; else its NUL counts. */
+int jit_key_of_note(const char *label, const char *about, const struct fmt_variant *variant,
+        struct fmt_digest *ret);
+
 /* The canonical JSON of a record that holds VARIANT alone: what the key covers and what the
  * worker is told. The caller frees *ret_json. */
 int jit_key_variant_json(const struct fmt_variant *variant, char **ret_json, size_t *ret_size);

@@ -8,8 +8,8 @@
  *
  *     FOLDER/STEM.HOST.SLOT.profraw
  *
- * FOLDER and STEM are written into the object by whoever links it (jit_profile.h), FOLDER can be
- * given as XAASFS_PROFILE_DIR instead. A process holds its file's lock (flock(2)) and takes the
+ * FOLDER and STEM are written into the object by whoever links it (jit_profile_place.h); FOLDER can
+ * be given as XAASFS_PROFILE_DIR instead. A process holds its file's lock (flock(2)) and takes the
  * first SLOT that nobody holds, so that there are as many files as processes ran at the same time,
  * and ranks do not count in each other's cache lines; what an earlier process counted in it stays.
  *
@@ -21,12 +21,13 @@
  * site saw (targets of indirect calls, sizes of copies) has room for VALUES different ones, laid
  * out as the format wants it from the start. Addresses are stored less that of the data section,
  * so that all processes agree on them wherever they were loaded. */
+#include "jit_profile_place.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
-#include <linux/limits.h>
 #include <linux/mman.h>
 #include <linux/utsname.h>
 
@@ -40,13 +41,9 @@
 
 #define HIDDEN __attribute__((visibility("hidden")))
 
-/* Where the counters go; the mark is what jit_profile.c looks for. */
-struct place {
-        char mark[16];
-        char folder[PATH_MAX];
-        char stem[80];
-};
-static const volatile struct place place __attribute__((used)) = {.mark = "xaas-prof-place"};
+/* Where the counters go. */
+static const volatile struct jit_profile_place place __attribute__((used)) = {
+        .mark = JIT_PROFILE_MARK};
 
 /* ---- what the compiler made ---- */
 

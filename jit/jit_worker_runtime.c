@@ -3,21 +3,13 @@
 
 #include "fmt_cleanup.h"
 #include "fmt_whole.h"
+#include "jit_profile_place.h"
 
-#include <limits.h>
 #include <string.h>
 
 static const unsigned char object[] = {
 #include "jit_profile_runtime.inc"
 };
-
-/* As in jit_profile_runtime.c. */
-struct place {
-        char mark[16];
-        char folder[PATH_MAX];
-        char stem[80];
-};
-static const char mark[] = "xaas-prof-place";
 
 int jit_worker_runtime(const struct jit_worker_job *job, struct jit_worker_file *ret)
 {
@@ -25,13 +17,12 @@ int jit_worker_runtime(const struct jit_worker_job *job, struct jit_worker_file 
         if (!copy)
                 return -ENOMEM;
         memcpy(copy, object, sizeof object);
-        char *at = memmem(copy, sizeof object, mark, sizeof mark);
-        struct place place = {.mark = ""};
+        struct jit_profile_place place = {.mark = JIT_PROFILE_MARK};
+        char *at = memmem(copy, sizeof object, place.mark, sizeof place.mark);
         if (!at || (size_t)(copy + sizeof object - at) < sizeof place ||
                 strlen(job->counts_folder) >= sizeof place.folder ||
                 strlen(job->counts_stem) >= sizeof place.stem)
                 return -EINVAL;
-        memcpy(place.mark, mark, sizeof mark);
         memcpy(place.folder, job->counts_folder, strlen(job->counts_folder));
         memcpy(place.stem, job->counts_stem, strlen(job->counts_stem));
         memcpy(at, &place, sizeof place);
