@@ -6,6 +6,7 @@
 #include "fmt_log.h"
 #include "fmt_size.h"
 #include "jit_clock.h"
+#include "jit_memory.h"
 #include "jit_scratch.h"
 #include "jit_worker.h"
 #include "jit_worker_job.h"
@@ -233,7 +234,7 @@ static int run_worker(struct jit_compile *compile)
 static uint64_t choose_memory(struct jit_compile *compile)
 {
         const struct jit_program *program = compile->program;
-        const uint64_t total = jit_memory_total(compile->session->memory);
+        const uint64_t total = compile->session->memory.size;
         for (unsigned *threads = &compile->terms.threads;; *threads /= 2) {
                 const uint64_t needed = jit_memory_estimate(
                         program->variant, &program->policy, program->size, *threads);
@@ -244,14 +245,13 @@ static uint64_t choose_memory(struct jit_compile *compile)
 
 static int take_memory(struct jit_compile *compile, uint64_t bytes)
 {
-        struct jit_memory *memory = compile->session->memory;
-        int r = 0;
-        if (!jit_memory_try(memory, bytes)) {
+        struct fmt_budget *memory = &compile->session->memory;
+        compile->memory = fmt_budget_try(memory, bytes);
+        if (compile->memory == 0) {
                 jit_board_set_step(compile->terms.board, JIT_STEP_MEMORY);
-                r = jit_memory_take(memory, bytes);
+                compile->memory = fmt_budget_take(memory, bytes);
         }
-        compile->memory = r == 0 ? bytes : 0;
-        return r;
+        return compile->memory > 0 ? 0 : -ECANCELED;
 }
 
 /* Ends the worker, and gives back what it had. */
@@ -259,7 +259,7 @@ static void end_worker(struct jit_compile *compile)
 {
         jit_worker_free(steal_pointer(&compile->worker));
         if (compile->memory > 0)
-                jit_memory_give(compile->session->memory, compile->memory);
+                fmt_budget_return(&compile->session->memory, compile->memory);
         compile->memory = 0;
 }
 
@@ -281,7 +281,7 @@ static void explain_memory(struct jit_compile *compile)
 {
         char size[FMT_SIZE_TEXT];
         char *reason = compile->reason;
-        fmt_size_text(jit_memory_total(compile->session->memory), size);
+        fmt_size_text(compile->session->memory.size, size);
         if (asprintf(&compile->reason,
                     "%s, although it was compiled alone and all compiles may use %s (jit_mem)",
                     reason ? reason : "it ran out of memory", size) < 0)
@@ -293,7 +293,7 @@ static void explain_memory(struct jit_compile *compile)
  * even then needs more, or was alone before, on one core, where it needs least. */
 static int run_in_memory(struct jit_compile *compile)
 {
-        const uint64_t total = jit_memory_total(compile->session->memory);
+        const uint64_t total = compile->session->memory.size;
         uint64_t bytes = choose_memory(compile);
         for (;;) {
                 int r = take_memory(compile, bytes);

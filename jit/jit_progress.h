@@ -17,7 +17,7 @@
 enum jit_step {
         JIT_STEP_QUEUED,    /* no thread of the session is free */
         JIT_STEP_ELSEWHERE, /* another process compiles the same */
-        JIT_STEP_MEMORY,    /* others have what it needs (jit_memory.h) */
+        JIT_STEP_MEMORY,    /* other compiles have the memory that it needs */
         JIT_STEP_STARTING,
         JIT_STEP_READING, /* its modules, from the image */
         JIT_STEP_RETARGETING,

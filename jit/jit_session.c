@@ -449,8 +449,6 @@ static int set_up(struct jit_session *session, const struct jit_options *options
 {
         int r = jit_toolchain_find(options->libexec, options->linker, &session->toolchain);
         if (r == 0)
-                r = jit_memory_new(session->options.memory_limit, &session->memory);
-        if (r == 0)
                 r = jit_target_describe(session->target, &session->target_text);
         if (r == 0)
                 r = list_scopes(session);
@@ -479,6 +477,7 @@ int jit_session_new(const struct jit_options *options, struct jit_spawner *spawn
         session->stop_fd = -1;
         pthread_mutex_init(&session->lock, NULL);
         pthread_cond_init(&session->work, NULL);
+        fmt_budget_init(&session->memory, session->options.memory_limit);
         int r = set_up(session, options);
         if (r < 0) {
                 jit_session_free(session, false);
@@ -513,8 +512,8 @@ void jit_session_free(struct jit_session *session, bool finish)
         pthread_mutex_unlock(&session->lock);
         if (!finish && session->stop_fd >= 0)
                 eventfd_write(session->stop_fd, 1);
-        if (!finish && session->memory)
-                jit_memory_cancel(session->memory);
+        if (!finish)
+                fmt_budget_call_off(&session->memory);
         for (unsigned i = 0; i < session->n_threads; i++)
                 pthread_join(session->threads[i], NULL);
         if (session->stop_fd >= 0)
@@ -523,7 +522,7 @@ void jit_session_free(struct jit_session *session, bool finish)
         free_failures(session->failures);
         pthread_cond_destroy(&session->work);
         pthread_mutex_destroy(&session->lock);
-        jit_memory_free(session->memory);
+        fmt_budget_done(&session->memory);
         jit_toolchain_free(session->toolchain);
         free(session->target_text);
         free(session->variant);

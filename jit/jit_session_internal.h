@@ -4,7 +4,7 @@
 #ifndef JIT_SESSION_INTERNAL_H
 #define JIT_SESSION_INTERNAL_H
 
-#include "jit_memory.h"
+#include "fmt_budget.h"
 #include "jit_session.h"
 #include "jit_toolchain.h"
 
@@ -22,7 +22,7 @@ struct jit_session {
         const struct fmt_bundle *bundle;
         const struct fmt_manifest *manifest;
         struct jit_toolchain *toolchain;
-        struct jit_memory *memory; /* of all workers together */
+        struct fmt_budget memory;  /* of all workers together */
         char *target_text;         /* jit_target_describe */
         char *variant;             /* wanted by name, or NULL */
         struct fmt_digest *scopes; /* the image's own root, then those it trusts */

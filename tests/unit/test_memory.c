@@ -1,76 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who gets how much of a pool's memory, and what compiles are thought to need. */
-#include "fmt_cleanup.h"
+/* What memory compiles are thought to need. */
 #include "jit_memory.h"
 #include "unit_check.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 #define MIB (UINT64_C(1) << 20)
-
-struct taker {
-        struct jit_memory *memory;
-        uint64_t bytes;
-        int result;
-        atomic_bool is_served;
-        pthread_t thread;
-};
-
-static void *take(void *context)
-{
-        struct taker *taker = context;
-        taker->result = jit_memory_take(taker->memory, taker->bytes);
-        atomic_store(&taker->is_served, true);
-        return NULL;
-}
-
-/* Starts one that must wait: what is free stops being had once it stands in the line. */
-static void start_waiting(struct taker *taker, struct jit_memory *memory, uint64_t bytes)
-{
-        *taker = (struct taker){.memory = memory, .bytes = bytes};
-        REQUIRE(pthread_create(&taker->thread, NULL, take, taker) == 0);
-        while (jit_memory_try(memory, 1)) {
-                jit_memory_give(memory, 1);
-                usleep(1000);
-        }
-}
-
-static void test_order(void)
-{
-        struct jit_memory *memory;
-        struct taker large;
-        REQUIRE(jit_memory_new(100, &memory) == 0);
-        REQUIRE(jit_memory_total(memory) == 100);
-        REQUIRE(jit_memory_try(memory, 40) && jit_memory_try(memory, 40));
-        REQUIRE(!jit_memory_try(memory, 21));
-        start_waiting(&large, memory, 90);
-        /* 20 are free, but the large one came first. */
-        REQUIRE(!jit_memory_try(memory, 10));
-        jit_memory_give(memory, 40);
-        REQUIRE(!jit_memory_try(memory, 10) && !atomic_load(&large.is_served));
-        jit_memory_give(memory, 40);
-        pthread_join(large.thread, NULL);
-        REQUIRE(large.result == 0);
-        REQUIRE(jit_memory_try(memory, 10) && !jit_memory_try(memory, 1));
-        jit_memory_give(memory, 100);
-        REQUIRE(jit_memory_take(memory, 100) == 0);
-        jit_memory_give(memory, 100);
-        jit_memory_free(memory);
-}
-
-static void test_cancelling(void)
-{
-        struct jit_memory *memory;
-        struct taker waiting;
-        REQUIRE(jit_memory_new(100, &memory) == 0);
-        REQUIRE(jit_memory_try(memory, 50));
-        start_waiting(&waiting, memory, 60);
-        jit_memory_cancel(memory);
-        pthread_join(waiting.thread, NULL);
-        REQUIRE(waiting.result == -ECANCELED);
-        jit_memory_free(memory);
-}
 
 static uint64_t estimate(enum jit_lto lto, const uint64_t *sizes, size_t n, unsigned threads)
 {
@@ -112,8 +45,6 @@ static void test_estimates(void)
 
 int main(void)
 {
-        test_order();
-        test_cancelling();
         test_estimates();
         return 0;
 }
