@@ -4,8 +4,10 @@
 #include "fmt_cleanup.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/queue.h>
 
 /* Enough that 64 threads seldom meet in one shard: a shard's lock is held for a hash look-up and
@@ -36,7 +38,8 @@ TAILQ_HEAD(use_list, fmt_cached_block);
 LIST_HEAD(bucket, fmt_cached_block);
 
 struct shard {
-        pthread_mutex_t lock;
+        struct fmt_block_cache *cache;
+        pthread_mutex_t lock;   /* all below */
         pthread_cond_t made;    /* some block of this shard has left LOADING */
         struct use_list by_use; /* unpinned slots, most recent first; EMPTY ones last */
         struct bucket buckets[N_BUCKETS];
@@ -47,6 +50,8 @@ struct fmt_block_cache {
         size_t block_size;
         size_t n_slots;
         struct fmt_cached_block *slots;
+        atomic_size_t n_bare;   /* slots without memory */
+        char *_Atomic spare;    /* memory for the next of them, or NULL */
         size_t n_shards;
         struct shard shards[MOST_SHARDS];
 };
@@ -73,8 +78,10 @@ int fmt_block_cache_new(uint64_t limit, size_t block_size, struct fmt_block_cach
                 free(cache);
                 return -ENOMEM;
         }
+        cache->n_bare = cache->n_slots;
         for (size_t i = 0; i < cache->n_shards; i++) {
                 struct shard *shard = &cache->shards[i];
+                shard->cache = cache;
                 pthread_mutex_init(&shard->lock, NULL);
                 pthread_cond_init(&shard->made, NULL);
                 TAILQ_INIT(&shard->by_use);
@@ -100,7 +107,51 @@ void fmt_block_cache_free(struct fmt_block_cache *cache)
         for (size_t i = 0; i < cache->n_slots; i++)
                 free(cache->slots[i].data);
         free(cache->slots);
+        free(cache->spare);
         free(cache);
+}
+
+/* ---- memory ---- */
+
+/* Asks for the pages of a block's memory in one call: a fault for each of them, when the block is
+ * first written to, took half as long again (in a virtual machine, 70 us beside 45 for 128 KiB). */
+static void populate(char *data, size_t size)
+{
+        const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+        const uintptr_t begin = ((uintptr_t)data + page - 1) & ~(page - 1);
+        const uintptr_t end = ((uintptr_t)data + size) & ~(page - 1);
+        /* Before Linux 5.14 they come one by one. */
+        if (begin < end)
+                (void)madvise((void *)begin, end - begin, MADV_POPULATE_WRITE);
+}
+
+static char *new_data(size_t size)
+{
+        char *data = malloc(size);
+        if (data != NULL)
+                populate(data, size);
+        return data;
+}
+
+/* The memory for the next block shall be there before somebody waits for that block: cold random
+ * reads took 0.93 of the time, with populate. */
+static void prepare_spare(struct fmt_block_cache *cache)
+{
+        char *none = NULL;
+        if (atomic_load(&cache->spare) != NULL || atomic_load(&cache->n_bare) == 0)
+                return;
+        char *data = new_data(cache->block_size);
+        if (!atomic_compare_exchange_strong(&cache->spare, &none, data))
+                free(data);
+}
+
+static void equip(struct fmt_block_cache *cache, struct fmt_cached_block *block)
+{
+        block->data = atomic_exchange(&cache->spare, NULL);
+        if (block->data == NULL)
+                block->data = new_data(cache->block_size);
+        if (block->data != NULL && block->is_slot)
+                atomic_fetch_sub(&cache->n_bare, 1);
 }
 
 /* ---- all with the shard's lock held ---- */
@@ -197,7 +248,7 @@ static void make(struct fmt_block_cache *cache, struct fmt_cached_block *block,
 {
         struct shard *shard = block->shard;
         if (block->data == NULL)
-                block->data = malloc(cache->block_size);
+                equip(cache, block);
         int error = block->data == NULL ? -ENOMEM
                                         : maker(context, block->key, block->data, &block->size);
         pthread_mutex_lock(&shard->lock);
@@ -276,6 +327,7 @@ void fmt_block_cache_put(struct fmt_cached_block *block)
         struct fmt_cached_block *gone = unpin(block);
         pthread_mutex_unlock(&shard->lock);
         release(gone);
+        prepare_spare(shard->cache);
 }
 
 const void *fmt_cached_block_data(const struct fmt_cached_block *block, size_t *ret_size)
