@@ -75,6 +75,14 @@ int fmt_variant_add_stub(struct fmt_variant *variant, struct fmt_stub **ret)
         return 0;
 }
 
+const struct fmt_stub *fmt_variant_find_stub(const struct fmt_variant *variant, const char *soname)
+{
+        for (size_t i = 0; i < variant->n_stubs; i++)
+                if (strcmp(variant->stubs[i].soname, soname) == 0)
+                        return &variant->stubs[i];
+        return NULL;
+}
+
 void fmt_variant_remove_stub(struct fmt_variant *variant, size_t index)
 {
         struct fmt_stub *stub = &variant->stubs[index];

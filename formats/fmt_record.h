@@ -127,6 +127,8 @@ int fmt_record_new(struct fmt_record **ret);
 int fmt_record_add_variant(struct fmt_record *record, const char *name, struct fmt_variant **ret);
 int fmt_variant_add_input(struct fmt_variant *variant, struct fmt_input **ret);
 int fmt_variant_add_stub(struct fmt_variant *variant, struct fmt_stub **ret);
+/* The stub of a library, or NULL. Borrowed. */
+const struct fmt_stub *fmt_variant_find_stub(const struct fmt_variant *variant, const char *soname);
 /* Takes out the INDEXth. */
 void fmt_variant_remove_stub(struct fmt_variant *variant, size_t index);
 int fmt_variant_add_option(struct fmt_variant *variant, struct fmt_option **ret);

@@ -55,14 +55,6 @@ static int check_header(
         return 0;
 }
 
-static bool has_spare_stub(const struct fmt_variant *variant, const char *soname)
-{
-        for (size_t i = 0; i < variant->n_stubs; i++)
-                if (!variant->stubs[i].needed && strcmp(variant->stubs[i].soname, soname) == 0)
-                        return true;
-        return false;
-}
-
 /* Behind those of the original may stand some that it was linked against in vain. */
 static int check_needed(
         char *const *found, const struct fmt_variant *variant, char **ret_reason)
@@ -73,10 +65,12 @@ static int check_needed(
                 if (!same_text(found[i], expected[i]))
                         return refuse(ret_reason, "library %zu that the result needs is %s, not %s",
                                 i + 1, shown(found[i]), shown(expected[i]));
-        for (; found[i]; i++)
-                if (!has_spare_stub(variant, found[i]))
+        for (; found[i]; i++) {
+                const struct fmt_stub *stub = fmt_variant_find_stub(variant, found[i]);
+                if (!stub || stub->needed)
                         return refuse(ret_reason, "the result needs %s, which the original does not",
                                 found[i]);
+        }
         return 0;
 }
 

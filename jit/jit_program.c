@@ -121,11 +121,9 @@ static int use_own_target(struct jit_program *program)
  * built the program so gets what was built. */
 static void settle_veclib(const struct fmt_variant *variant, struct jit_policy *policy)
 {
-        bool is_there = false;
-        for (size_t i = 0; i < variant->n_stubs; i++)
-                is_there |= strcmp(variant->stubs[i].soname, JIT_LIBMVEC) == 0;
-        policy->veclib = is_there && (fmt_strings_contain(variant->recipe.needed, JIT_LIBMVEC) ||
-                                             (policy->veclib && policy->fp != JIT_FP_STRICT));
+        const bool is_built_in = fmt_strings_contain(variant->recipe.needed, JIT_LIBMVEC);
+        policy->veclib = fmt_variant_find_stub(variant, JIT_LIBMVEC) &&
+                         (is_built_in || (policy->veclib && policy->fp != JIT_FP_STRICT));
 }
 
 static int choose_policy(const struct jit_session *session, struct jit_program *program)

@@ -195,17 +195,6 @@ static void add_code_generation(struct command *command, const struct fmt_recipe
         }
 }
 
-static const struct fmt_stub *find_stub(
-        const struct fmt_variant *variant, const char *soname, size_t *ret_index)
-{
-        for (size_t i = 0; i < variant->n_stubs; i++)
-                if (strcmp(variant->stubs[i].soname, soname) == 0) {
-                        *ret_index = i;
-                        return &variant->stubs[i];
-                }
-        return NULL;
-}
-
 /* Libraries of NEEDED in its order, whether this host's code refers to them or not; then the
  * others, which enter NEEDED only if code for this host calls what code for the build machine did
  * not. */
@@ -215,21 +204,18 @@ static int add_libraries(struct command *command, const struct fmt_variant *vari
         char *const *needed = variant->recipe.needed;
         add(command, "--no-as-needed");
         for (size_t i = 0; needed && needed[i]; i++) {
-                size_t index = 0;
-                if (!find_stub(variant, needed[i], &index)) {
+                const struct fmt_stub *stub = fmt_variant_find_stub(variant, needed[i]);
+                if (!stub) {
                         fmt_error("cannot link against %s: the record has no stub of it; "
                                   "build the program again with xaas build",
                                 needed[i]);
                         return -EINVAL;
                 }
-                add(command, paths->stubs[index]);
+                add(command, paths->stubs[stub - variant->stubs]);
         }
         add(command, "--as-needed");
         for (size_t i = 0; i < variant->n_stubs; i++) {
-                bool listed = false;
-                for (size_t k = 0; needed && needed[k]; k++)
-                        listed = listed || strcmp(needed[k], variant->stubs[i].soname) == 0;
-                if (!listed)
+                if (!fmt_strings_contain(needed, variant->stubs[i].soname))
                         add(command, paths->stubs[i]);
         }
         return 0;
