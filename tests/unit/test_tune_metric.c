@@ -41,6 +41,8 @@ static void test_what_is_no_pattern(void)
         CHECK(reason != NULL && strstr(reason, "--metric took (: ") != NULL);
         free(reason);
         CHECK(tune_metric_parse(&metric, "user", &reason) == 0 && metric.measure == TUNE_USER);
+        CHECK(tune_metric_parse(&metric, "cpu", &reason) == 0 && metric.measure == TUNE_CPU);
+        CHECK(!strcmp(tune_metric_name(&metric), "processor time"));
         CHECK(tune_metric_parse(&metric, "wall", &reason) == 0 && metric.measure == TUNE_WALL);
 }
 

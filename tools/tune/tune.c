@@ -35,7 +35,7 @@ enum {
 
 static const struct tool_option options[] = {
         {OPTION_METRIC, 0, "metric", "WHAT",
-                "wall (default), user, or a regular expression whose group is a number printed"},
+                "wall (default), cpu, user, or a regular expression whose group is a number printed"},
         {OPTION_HIGHER, 0, "higher", NULL, "the higher that number the better"},
         {OPTION_CHECK, 0, "check", NULL, "what prints something else than the default is out"},
         {OPTION_SAME_RESULTS, 0, "same-results", NULL,

@@ -227,6 +227,8 @@ static int judge(const struct tune_command *command, const struct process *proce
         const struct tune_metric *metric = command->metric;
         double value = ret->seconds;
 
+        if (metric->measure == TUNE_CPU)
+                value = seconds_of(used->ru_utime) + seconds_of(used->ru_stime);
         if (metric->measure == TUNE_USER)
                 value = seconds_of(used->ru_utime);
         if (metric->measure == TUNE_PRINTED && read_number(metric, process, &value) < 0)

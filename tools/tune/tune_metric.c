@@ -6,16 +6,23 @@
 #include <math.h>
 #include <string.h>
 
+static const struct {
+        const char *option, *name;
+} times[] = {[TUNE_WALL] = {"wall", "wall time"},
+        [TUNE_CPU] = {"cpu", "processor time"},
+        [TUNE_USER] = {"user", "user time"}};
+
 int tune_metric_parse(struct tune_metric *metric, const char *text, char **ret_reason)
 {
         char why[128];
         int r;
 
         *ret_reason = NULL;
-        if (!strcmp(text, "wall") || !strcmp(text, "user")) {
-                metric->measure = text[0] == 'w' ? TUNE_WALL : TUNE_USER;
-                return 0;
-        }
+        for (enum tune_measure time = TUNE_WALL; time <= TUNE_USER; time++)
+                if (!strcmp(text, times[time].option)) {
+                        metric->measure = time;
+                        return 0;
+                }
         r = regcomp(&metric->pattern, text, REG_EXTENDED | REG_NEWLINE);
         if (r == 0) {
                 metric->measure = TUNE_PRINTED;
@@ -81,7 +88,5 @@ const char *tune_metric_text(
 
 const char *tune_metric_name(const struct tune_metric *metric)
 {
-        return metric->measure == TUNE_WALL   ? "wall time"
-               : metric->measure == TUNE_USER ? "user time"
-                                              : "printed number";
+        return metric->measure == TUNE_PRINTED ? "printed number" : times[metric->measure].name;
 }

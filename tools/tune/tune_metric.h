@@ -7,7 +7,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum tune_measure { TUNE_WALL, TUNE_USER, TUNE_PRINTED };
+enum tune_measure {
+        TUNE_WALL,
+        TUNE_CPU,  /* user and system time, which the kernel knows exactly */
+        TUNE_USER, /* which it may know by counting clock ticks alone */
+        TUNE_PRINTED
+};
 
 struct tune_metric {
         enum tune_measure measure;
@@ -15,8 +20,8 @@ struct tune_metric {
         regex_t pattern;
 };
 
-/* TEXT: "wall", "user", or a POSIX extended regular expression whose first group, or else all of
- * it, is a number. -EINVAL and a sentence in *ret_reason, which the caller frees. */
+/* TEXT: "wall", "cpu", "user", or a POSIX extended regular expression whose first group, or else
+ * all of it, is a number. -EINVAL and a sentence in *ret_reason, which the caller frees. */
 int tune_metric_parse(struct tune_metric *metric, const char *text, char **ret_reason);
 void tune_metric_done(struct tune_metric *metric);
 
@@ -31,7 +36,7 @@ double tune_metric_value(const struct tune_metric *metric, double cost);
 /* VALUE with its unit. Returns RET. */
 const char *tune_metric_text(
         const struct tune_metric *metric, double value, char ret[TUNE_VALUE_TEXT]);
-/* "wall time", "user time", "printed number" */
+/* "wall time", "processor time", "user time", "printed number" */
 const char *tune_metric_name(const struct tune_metric *metric);
 
 #endif
