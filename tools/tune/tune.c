@@ -44,7 +44,7 @@ static const struct tool_option options[] = {
                 "also the C library's vector functions, right to 4 units in the last place"},
         {OPTION_WITH, 0, "with", "PATH",
                 "tune this too, such as a library opened at run time; may be repeated"},
-        {OPTION_ROUNDS, 0, "rounds", "N", "most runs of a candidate in a race; default 9"},
+        {OPTION_ROUNDS, 0, "rounds", "N", "most rounds of each race but the last; default 15"},
         {OPTION_SECONDS, 0, "seconds", "N", "most time for measuring; default 600"},
         {OPTION_CACHE, 0, "cache", "DIR", "the cache, instead of $XAASFS_CACHE or ~/.cache/xaasfs"},
         {OPTION_TARGET, 0, "target", "NAME", "tune for mounts with this -o target="},
@@ -378,7 +378,7 @@ int tool_tune(int argc, char **argv)
                 .options = options,
                 .argc = argc,
                 .argv = argv};
-        struct tune_request request = {.rounds = 9, .seconds = 600};
+        struct tune_request request = {.rounds = 15, .seconds = 600};
         struct errand errand = {0};
         int r = parse(&line, &request, &errand);
 

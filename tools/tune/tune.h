@@ -4,7 +4,8 @@
  * Candidate 0 is the default. Each candidate is compiled ahead, mounted, and warmed up by one run
  * that does not count; those whose code is that of an earlier one need no run. Single steps race
  * (tune_race.h), then combinations of the steps that paid, and at last the best of all races the
- * default once more, from scratch: the best of many noisy numbers is also the luckiest. */
+ * default once more, from scratch: the best of many noisy numbers is also the luckiest. Only that
+ * race demands proof, so the others may be short. */
 #ifndef TUNE_H
 #define TUNE_H
 
@@ -12,6 +13,7 @@
 #include "jit_policy.h"
 #include "tune_command.h"
 #include "tune_mount.h"
+#include "tune_race.h"
 #include "tune_steps.h"
 
 #include <stdint.h>
@@ -27,7 +29,7 @@ struct tune_request {
         bool check;        /* outputs must be equal */
         bool dry_run;
         bool json;
-        unsigned rounds; /* at most, per race */
+        unsigned rounds; /* at most, of each race but the last */
         unsigned seconds;
 };
 
@@ -42,8 +44,7 @@ struct tune_candidate {
         struct fmt_digest code;
         struct tune_mount *mount;
         double best; /* cost */
-        double gain; /* tune_lane_gain of the last race that it took part in */
-        bool paid;   /* tune_lane_beats the default there */
+        struct tune_score score; /* beside the default, in the last race that it took part in */
         size_t runs;
 };
 
@@ -53,7 +54,7 @@ struct tune_program {
         struct fmt_digest choice_name;
 };
 
-#define TUNE_MOST_COMBINATIONS 4
+#define TUNE_MOST_COMBINATIONS 5
 #define TUNE_MOST_CANDIDATES (1 + TUNE_MOST_STEPS + TUNE_MOST_COMBINATIONS)
 
 struct tune {
@@ -71,6 +72,7 @@ struct tune {
         size_t chosen;         /* 0: the default stays */
         double cost;           /* of what was chosen, in the last race */
         double usual_cost;     /* of the default, there */
+        double racing;         /* seconds spent in races */
         double seconds;        /* spent */
 };
 

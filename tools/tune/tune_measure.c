@@ -4,7 +4,6 @@
 #include "fmt_cleanup.h"
 #include "fmt_log.h"
 #include "fmt_strings.h"
-#include "tune_race.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -13,11 +12,22 @@
 
 /* What is not worth a choice. */
 #define MARGIN 0.01
-/* The last race decides, whatever time is left: two lanes, as often as one may be dropped. */
-#define LEAST_LAST_RUNS 6
 
-/* Of all the time, what the race of steps, that of combinations and the last one may take. */
-static const double shares[] = {0.6, 0.2, 0.2};
+/* The last race chooses, the others only say what it is worth a try with: a lane that loses there
+ * by mistake is lost, one that seems better by mistake is not chosen. */
+#define DOUBT 0.1
+#define LAST_DOUBT 0.05
+/* Most races are decided long before, whatever the difference. */
+#define LAST_ROUNDS 100
+/* Whatever time is left: as many as it takes to be sure when each says the same. */
+#define LEAST_LAST_ROUNDS 7
+/* The shorter a command, the more of its time is chance; and the sooner it is repeated. */
+#define TURN_SECONDS 0.3
+#define MOST_RUNS_IN_TURN 20
+
+/* Of all the time, how much may be gone after the race of steps, that of combinations and the last
+ * one. */
+static const double shares[] = {0.6, 0.8, 1};
 
 static double now(void)
 {
@@ -178,7 +188,8 @@ static int bring_all_up(struct tune *tune, size_t first)
                         tune_candidate_name(candidate));
                 int r = bring_up(tune, candidate);
                 if (r == -EPROTO && i == 0)
-                        fmt_error("cannot tune %s, its command failed: %s; give one that succeeds as it is",
+                        fmt_error("cannot tune %s, its command failed: %s; give one that succeeds "
+                                  "as it is",
                                 tune->request->program,
                                 candidate->reason ? candidate->reason : "out of memory");
                 if (r < 0 && (r != -EPROTO || i == 0))
@@ -196,7 +207,7 @@ struct heat {
         size_t entries[TUNE_MOST_CANDIDATES]; /* candidates by lane */
         size_t n_entries;
         double ends;
-        size_t runs, least_runs;
+        size_t least_rounds; /* whatever time is left */
 };
 
 static void enter(struct heat *heat, size_t candidate)
@@ -212,14 +223,13 @@ static int run_lane(void *context, size_t lane, double *ret_cost)
         struct tune_run run;
         int r;
 
-        if (now() > heat->ends && heat->runs >= heat->least_runs)
+        if (now() > heat->ends && heat->race.lanes[0].n_costs >= heat->least_rounds)
                 return -ETIME;
         tune_progress("%s, round %zu: %s", heat->name, heat->race.lanes[lane].n_costs + 1,
                 tune_candidate_name(candidate));
         r = run_once(heat->tune, candidate, &run);
         if (r < 0)
                 return r;
-        heat->runs++;
         candidate->runs++;
         candidate->best = fmin(candidate->best, run.cost);
         *ret_cost = run.cost;
@@ -238,14 +248,24 @@ static int check_default(const struct tune *tune)
         return -EPROTO;
 }
 
-static int run_heat(struct heat *heat, double share)
+static size_t runs_in_turn(const struct tune *tune)
 {
-        const struct tune_request *request = heat->tune->request;
+        const double runs = ceil(TURN_SECONDS / fmax(tune->usual.seconds, 1e-6));
+        return runs < MOST_RUNS_IN_TURN ? (size_t)runs : MOST_RUNS_IN_TURN;
+}
+
+static int run_heat(struct heat *heat, size_t rounds, double doubt, double share)
+{
+        const double began = now();
         int r;
 
-        heat->race = (struct tune_race){
-                .most_rounds = request->rounds, .margin = MARGIN, .run = run_lane, .context = heat};
-        heat->ends = now() + share * request->seconds;
+        heat->race = (struct tune_race){.most_rounds = rounds,
+                .turn = runs_in_turn(heat->tune),
+                .margin = MARGIN,
+                .doubt = doubt,
+                .run = run_lane,
+                .context = heat};
+        heat->ends = began + share * heat->tune->request->seconds - heat->tune->racing;
         r = tune_race_begin(&heat->race, heat->n_entries);
         if (r == 0)
                 r = tune_race_run(&heat->race);
@@ -254,9 +274,9 @@ static int run_heat(struct heat *heat, double share)
         for (size_t i = 0; r == 0 && i < heat->n_entries; i++) {
                 struct tune_candidate *candidate = &heat->tune->candidates[heat->entries[i]];
                 const struct tune_lane *lanes = heat->race.lanes;
-                candidate->gain = tune_lane_gain(&lanes[0], &lanes[i]);
-                candidate->paid = tune_lane_beats(&lanes[0], &lanes[i], MARGIN);
+                candidate->score = tune_lane_score(&lanes[0], &lanes[i]);
         }
+        heat->tune->racing += now() - began;
         return r;
 }
 
@@ -273,42 +293,60 @@ static int race_steps(struct tune *tune, size_t *ret)
 
         for (size_t i = 0; i < tune->n_candidates; i++)
                 enter(&heat, i);
-        r = run_heat(&heat, shares[0]);
+        r = run_heat(&heat, tune->request->rounds, DOUBT, shares[0]);
         if (r == 0)
-                *ret = heat.entries[tune_race_winner(&heat.race)];
+                *ret = heat.entries[tune_race_leader(&heat.race)];
         return r;
 }
 
-/* The best step with each other one that paid, the better ones first, and with all of them. */
+static bool has_paid(const struct tune_candidate *candidate)
+{
+        return candidate->fate == TUNE_RACED && tune_score_seems_better(&candidate->score, MARGIN);
+}
+
+/* Beside the best step. What a profile says decides much of what other steps change: leaving it out
+ * may pay there although it does not by itself. */
+static bool is_worth_a_pair(const struct tune_candidate *candidate)
+{
+        return has_paid(candidate) ||
+               (candidate->fate == TUNE_RACED && candidate->policy.no_profile);
+}
+
+/* Of the steps that are not USED the one to be combined with the best; 0: there is none. */
+static size_t find_next(const struct tune *tune, size_t n, const bool used[])
+{
+        size_t next = 0;
+
+        for (size_t i = 1; i < n; i++)
+                if (!used[i] && is_worth_a_pair(&tune->candidates[i]) &&
+                        (next == 0 ||
+                                tune->candidates[i].score.gain > tune->candidates[next].score.gain))
+                        next = i;
+        return next;
+}
+
+/* The best step with each other one, the better ones first, and with all that paid. */
 static int add_combinations(struct tune *tune, size_t best)
 {
         const size_t n = tune->n_candidates;
         bool used[TUNE_MOST_CANDIDATES] = {[0] = true};
         struct jit_policy all = tune->candidates[best].policy;
-        size_t n_pairs = 0;
+        size_t next, n_pairs = 0, n_all = 0;
         int r = 0;
 
         used[best] = true;
-        while (r == 0 && n_pairs < TUNE_MOST_COMBINATIONS - 1) {
+        while (r == 0 && n_pairs < TUNE_MOST_COMBINATIONS - 1 &&
+                (next = find_next(tune, n, used))) {
+                const struct tune_candidate *other = &tune->candidates[next];
                 struct jit_policy pair;
-                size_t next = 0;
-                for (size_t i = 1; i < n; i++)
-                        if (!used[i] && tune->candidates[i].paid &&
-                                tune->candidates[i].fate == TUNE_RACED &&
-                                (next == 0 ||
-                                        tune->candidates[i].gain > tune->candidates[next].gain))
-                                next = i;
-                if (next == 0)
-                        break;
                 used[next] = true;
-                if (!tune_combine(
-                            &tune->candidates[best].policy, &tune->candidates[next].policy, &pair))
+                if (!tune_combine(&tune->candidates[best].policy, &other->policy, &pair))
                         continue;
-                tune_combine(&all, &tune->candidates[next].policy, &all);
+                n_all += has_paid(other) && tune_combine(&all, &other->policy, &all);
                 r = add_candidate(tune, &pair);
                 n_pairs++;
         }
-        return r == 0 && n_pairs > 1 ? add_candidate(tune, &all) : r;
+        return r == 0 && n_all > 1 ? add_candidate(tune, &all) : r;
 }
 
 static int race_combinations(struct tune *tune, size_t *best)
@@ -327,22 +365,22 @@ static int race_combinations(struct tune *tune, size_t *best)
                 enter(&heat, i);
         if (heat.n_entries == 2)
                 return 0;
-        r = run_heat(&heat, shares[1]);
+        r = run_heat(&heat, tune->request->rounds, DOUBT, shares[1]);
         if (r == 0)
-                *best = heat.entries[tune_race_winner(&heat.race)];
+                *best = heat.entries[tune_race_leader(&heat.race)];
         return r;
 }
 
 static int race_default(struct tune *tune, size_t best)
 {
         _cleanup_(heat_done) struct heat heat = {
-                .tune = tune, .name = "against the default", .least_runs = LEAST_LAST_RUNS};
+                .tune = tune, .name = "against the default", .least_rounds = LEAST_LAST_ROUNDS};
         int r;
 
         enter(&heat, 0);
         enter(&heat, best);
-        r = run_heat(&heat, shares[2]);
-        if (r < 0 || tune_race_winner(&heat.race) == 0)
+        r = run_heat(&heat, LAST_ROUNDS, LAST_DOUBT, shares[2]);
+        if (r < 0 || !tune_race_is_proven(&heat.race, 1))
                 return r;
         tune->chosen = best;
         tune->cost = tune_lane_best(&heat.race.lanes[1]);

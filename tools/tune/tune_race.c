@@ -6,9 +6,11 @@
 #include <math.h>
 #include <string.h>
 
-/* Two runs may both have been lucky, or unlucky. */
-#define LEAST_ROUNDS_TO_DROP 3
-#define LEAST_ROUNDS_TO_END 4
+/* Of the rounds, what a lane is taken to win that is better; one that is not wins half. The nearer
+ * to that, the smaller the gains that are found, and the more rounds all take. With 0.8, 5 wins in
+ * a row leave a doubt of less than 0.1, 7 of less than 0.05; 3 and 4 losses in a row do so for the
+ * reverse. */
+#define SHARE_OF_BETTER 0.8
 
 int tune_race_begin(struct tune_race *race, size_t n_lanes)
 {
@@ -48,52 +50,47 @@ double tune_lane_best(const struct tune_lane *lane)
         return least(lane->costs, lane->n_costs);
 }
 
-/* The distance to the second of few costs, to the third of many: two that were equally unlucky
- * are not rare among many. */
-double tune_lane_spread(const struct tune_lane *lane)
-{
-        double three[3] = {INFINITY, INFINITY, INFINITY};
-        for (size_t i = 0; i < lane->n_costs; i++) {
-                double cost = lane->costs[i];
-                for (size_t place = 0; place < 3; place++) {
-                        if (cost < three[place]) {
-                                double next = three[place];
-                                three[place] = cost;
-                                cost = next;
-                        }
-                }
-        }
-        const double other = lane->n_costs < LEAST_ROUNDS_TO_END ? three[1] : three[2];
-        if (isinf(other))
-                return INFINITY;
-        return other > three[0] ? other / three[0] - 1 : 0;
-}
-
 static double ratio(double cost, double to)
 {
         return cost == to ? 1 : cost / to;
 }
 
-double tune_lane_gain(const struct tune_lane *base, const struct tune_lane *lane)
+struct tune_score tune_lane_score(const struct tune_lane *base, const struct tune_lane *lane)
 {
-        const size_t both = lane->n_costs < base->n_costs ? lane->n_costs : base->n_costs;
-        return both == 0 ? 0 : ratio(least(base->costs, both), least(lane->costs, both)) - 1;
+        struct tune_score score = {
+                .rounds = lane->n_costs < base->n_costs ? lane->n_costs : base->n_costs};
+
+        for (size_t i = 0; i < score.rounds; i++)
+                score.wins += lane->costs[i] < base->costs[i];
+        if (score.rounds > 0)
+                score.gain =
+                        ratio(least(base->costs, score.rounds), least(lane->costs, score.rounds)) -
+                        1;
+        return score;
 }
 
-bool tune_lane_beats(const struct tune_lane *base, const struct tune_lane *lane, double margin)
+/* The logarithm of how much likelier these wins are if the lane is better than if it is not. */
+static double evidence(const struct tune_score *score)
 {
-        const size_t both = lane->n_costs < base->n_costs ? lane->n_costs : base->n_costs;
-        const struct tune_lane one = {.costs = base->costs, .n_costs = both};
-        const struct tune_lane other = {.costs = lane->costs, .n_costs = both};
-        const double noise = tune_lane_spread(&one) + tune_lane_spread(&other);
-        return tune_lane_gain(&one, &other) > margin + noise;
+        return (double)score->wins * log(SHARE_OF_BETTER / 0.5) +
+               (double)(score->rounds - score->wins) * log((1 - SHARE_OF_BETTER) / 0.5);
 }
 
-static bool is_behind(
+bool tune_score_seems_better(const struct tune_score *score, double margin)
+{
+        return score->gain > margin && evidence(score) > 0;
+}
+
+enum verdict { OPEN, BETTER, NO_BETTER };
+
+/* About LANE beside OTHER. Wald's bounds, for equal chances to err either way. */
+static enum verdict judge(
         const struct tune_race *race, const struct tune_lane *lane, const struct tune_lane *other)
 {
-        const double noise = tune_lane_spread(lane) + tune_lane_spread(other);
-        return ratio(tune_lane_best(lane), tune_lane_best(other)) > 1 + race->margin + noise;
+        const struct tune_score score = tune_lane_score(other, lane);
+        const double bound = log((1 - race->doubt) / race->doubt), found = evidence(&score);
+
+        return found >= bound ? BETTER : found <= -bound ? NO_BETTER : OPEN;
 }
 
 static const struct tune_lane *find_fastest(const struct tune_race *race)
@@ -106,29 +103,51 @@ static const struct tune_lane *find_fastest(const struct tune_race *race)
         return fastest;
 }
 
-size_t tune_race_winner(const struct tune_race *race)
+static bool seems_behind(
+        const struct tune_race *race, const struct tune_lane *lane, const struct tune_lane *other)
 {
-        const struct tune_lane *base = &race->lanes[0], *fastest = find_fastest(race);
-        if (!is_behind(race, base, fastest))
-                return 0;
-        for (size_t i = 1; i < race->n_lanes; i++) {
-                const struct tune_lane *lane = &race->lanes[i];
-                if (!lane->failed && is_behind(race, base, lane) && !is_behind(race, lane, fastest))
+        const struct tune_score score = tune_lane_score(lane, other);
+        return tune_score_seems_better(&score, race->margin);
+}
+
+size_t tune_race_leader(const struct tune_race *race)
+{
+        const struct tune_lane *base = &race->lanes[0];
+        size_t best = 0;
+
+        for (size_t i = 1; i < race->n_lanes; i++)
+                if (!race->lanes[i].failed && seems_behind(race, base, &race->lanes[i]) &&
+                        tune_lane_best(&race->lanes[i]) < tune_lane_best(&race->lanes[best]))
+                        best = i;
+        for (size_t i = 1; i < best; i++)
+                if (!race->lanes[i].failed && seems_behind(race, base, &race->lanes[i]) &&
+                        !seems_behind(race, &race->lanes[i], &race->lanes[best]))
                         return i;
-        }
-        return 0;
+        return best;
+}
+
+bool tune_race_is_proven(const struct tune_race *race, size_t lane)
+{
+        const struct tune_lane *base = &race->lanes[0];
+
+        return !race->lanes[lane].failed && seems_behind(race, base, &race->lanes[lane]) &&
+               judge(race, &race->lanes[lane], base) == BETTER;
 }
 
 /* ---- running ---- */
 
 /* -ETIME, -ECANCELED. */
-static int run_lane(struct tune_race *race, size_t number)
+static int take_turn(struct tune_race *race, size_t number)
 {
         struct tune_lane *lane = &race->lanes[number];
-        double cost;
-        int r = race->run(race->context, number, &cost);
+        double cost, best = INFINITY;
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < race->turn; i++) {
+                r = race->run(race->context, number, &cost);
+                best = r == 0 ? fmin(best, cost) : best;
+        }
         if (r == 0)
-                lane->costs[lane->n_costs++] = cost;
+                lane->costs[lane->n_costs++] = best;
         if (r == -ETIME || r == -ECANCELED)
                 return r;
         lane->is_out |= r < 0;
@@ -142,36 +161,41 @@ static int run_round(struct tune_race *race, size_t round)
         for (size_t i = 0; i < race->n_lanes; i++) {
                 const size_t place = (i + round) % race->n_lanes;
                 const size_t lane = round % 2 == 0 ? place : race->n_lanes - 1 - place;
-                int r = race->lanes[lane].is_out ? 0 : run_lane(race, lane);
+                int r = race->lanes[lane].is_out ? 0 : take_turn(race, lane);
                 if (r < 0)
                         return r;
         }
         return 0;
 }
 
+/* Those that are better than lane 0 run until that is known, even behind others: what is better
+ * goes into combinations. */
 static void drop_those_behind(struct tune_race *race)
 {
         const struct tune_lane *fastest = find_fastest(race);
-        for (size_t i = 1; i < race->n_lanes; i++)
-                race->lanes[i].is_out |= is_behind(race, &race->lanes[i], fastest);
+        for (size_t i = 1; i < race->n_lanes; i++) {
+                struct tune_lane *lane = &race->lanes[i];
+                const enum verdict verdict = judge(race, lane, &race->lanes[0]);
+                lane->is_out |= verdict == NO_BETTER ||
+                                (verdict == BETTER && judge(race, fastest, lane) == BETTER);
+        }
 }
 
-/* Whether more rounds could tell nothing new: nobody is left but the default, or one is clearly
- * ahead of it alone, or none of those left is better than another. */
-static bool is_decided(const struct tune_race *race, size_t rounds)
+/* Whether more rounds could tell nothing new: all that are left are better than lane 0, and none
+ * of them is better than another, or without lane 0 there is nothing to be better than. */
+static bool is_decided(const struct tune_race *race)
 {
-        const struct tune_lane *base = &race->lanes[0], *fastest = find_fastest(race);
-        const bool ahead = is_behind(race, base, fastest);
-        size_t left = 0;
-        bool alike = true;
-        for (size_t i = 0; i < race->n_lanes; i++) {
+        const struct tune_lane *fastest = find_fastest(race);
+        if (race->lanes[0].failed)
+                return true;
+        for (size_t i = 1; i < race->n_lanes; i++) {
                 const struct tune_lane *lane = &race->lanes[i];
-                left += i > 0 && !lane->is_out;
-                if (!lane->is_out && !(lane == base && ahead))
-                        alike &= ratio(tune_lane_best(lane), tune_lane_best(fastest)) <=
-                                 1 + race->margin;
+                if (!lane->is_out && (judge(race, lane, &race->lanes[0]) == OPEN ||
+                                             (seems_behind(race, lane, fastest) &&
+                                                     judge(race, fastest, lane) == OPEN)))
+                        return false;
         }
-        return left == 0 || (ahead && left == 1) || (alike && rounds >= LEAST_ROUNDS_TO_END);
+        return true;
 }
 
 int tune_race_run(struct tune_race *race)
@@ -180,10 +204,8 @@ int tune_race_run(struct tune_race *race)
                 int r = run_round(race, round);
                 if (r < 0)
                         return r == -ETIME ? 0 : r;
-                if (round + 1 < LEAST_ROUNDS_TO_DROP)
-                        continue;
                 drop_those_behind(race);
-                if (is_decided(race, round + 1))
+                if (is_decided(race))
                         return 0;
         }
         return 0;

@@ -2,12 +2,16 @@
 /* Which of several ways to do the same work is cheapest, found with few runs on a machine that has
  * other things to do.
  *
- * All lanes run once per round, so that a slow minute hits each of them, and a lane counts with its
- * least cost: what the work costs when nothing is in its way. How far a lane's least costs lie from
- * each other is its spread, the noise that is left in them. Lanes that lag behind the best by more
- * than MARGIN and both spreads run no more (successive halving, but by evidence instead of by
- * half). Lane 0 is what is used without a choice: it always runs, and something else must beat it
- * by more than the noise. */
+ * All lanes take a turn in each round, so that a slow minute hits each of them. By how much one
+ * lane is cheaper than another is told by the least costs of both: what the work costs when nothing
+ * is in its way. Whether that is more than luck is told by how many rounds it won, where no single
+ * run, however lucky or disturbed, counts more than another: Wald's sequential test of a share
+ * (Annals of Mathematical Statistics 16, 1945), of "either wins half of the rounds" against "the
+ * better one wins four of five". It may be looked at after each round and still errs no more often
+ * than DOUBT says, and it also tells when a lane may be given up.
+ *
+ * Lanes that are no better than lane 0, or clearly behind the best, run no more. Lane 0 is what is
+ * used without a choice: it always runs. */
 #ifndef TUNE_RACE_H
 #define TUNE_RACE_H
 
@@ -15,7 +19,7 @@
 #include <stddef.h>
 
 struct tune_lane {
-        double *costs; /* of its runs, in order; lower is better, never negative */
+        double *costs; /* of its turns, in order; lower is better, never negative */
         size_t n_costs;
         bool is_out; /* runs no more */
         bool failed; /* and cannot win */
@@ -25,30 +29,37 @@ struct tune_race {
         struct tune_lane *lanes;
         size_t n_lanes;
         size_t most_rounds;
+        size_t turn;   /* runs of a lane in a round, of which the least cost counts; at least 1 */
         double margin; /* what is not worth a choice: 0.01 is one percent */
+        double doubt;  /* chance that is left to call a lane better that is not, or the reverse */
         /* One run of a lane. 0 and what it cost; -ETIME: there is no time for it, the race ends
          * here; -ECANCELED: everything ends; any other: this lane cannot do the work. */
         int (*run)(void *context, size_t lane, double *ret_cost);
         void *context;
 };
 
+/* How one lane did beside another, in the rounds that both ran. */
+struct tune_score {
+        size_t rounds, wins; /* a tie is no win */
+        double gain;         /* 0.25 if the other's least cost is a quarter more */
+};
+
 int tune_race_begin(struct tune_race *race, size_t n_lanes);
-/* Runs until one lane is clearly ahead, or those that are left are alike, or rounds or time are
- * over. 0, -ECANCELED, -ENOMEM. */
+/* Runs until it is clear which lanes are better than lane 0 and which of those is the best, or
+ * rounds or time are over. 0, -ECANCELED, -ENOMEM. */
 int tune_race_run(struct tune_race *race);
 void tune_race_done(struct tune_race *race);
 
-/* Of the lanes that beat lane 0 by more than MARGIN and both spreads the first that is not as
- * clearly behind the best of them: those before are simpler. 0: there is none. */
-size_t tune_race_winner(const struct tune_race *race);
+/* Of the lanes that seem better than lane 0 the first that is not as much behind the best of them:
+ * those before are simpler. 0: there is none. */
+size_t tune_race_leader(const struct tune_race *race);
+/* Whether LANE is better than lane 0 by more than MARGIN, and with no more than DOUBT. */
+bool tune_race_is_proven(const struct tune_race *race, size_t lane);
 
 /* Infinite before the first run. */
 double tune_lane_best(const struct tune_lane *lane);
-/* Relative: 0.02 if its least costs differ by two percent. Infinite with less than two runs. */
-double tune_lane_spread(const struct tune_lane *lane);
-/* By how much LANE beats BASE in the rounds that both ran: 0.25 if BASE costs a quarter more. */
-double tune_lane_gain(const struct tune_lane *base, const struct tune_lane *lane);
-/* Whether that is more than MARGIN and both spreads in those rounds. */
-bool tune_lane_beats(const struct tune_lane *base, const struct tune_lane *lane, double margin);
+struct tune_score tune_lane_score(const struct tune_lane *base, const struct tune_lane *lane);
+/* Whether a lane of that score is likelier to be better by more than MARGIN than not. */
+bool tune_score_seems_better(const struct tune_score *score, double margin);
 
 #endif

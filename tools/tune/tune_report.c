@@ -60,6 +60,7 @@ static void join(char *const *words, char *ret, size_t size)
 char *tune_sentence(const struct tune *tune)
 {
         const struct tune_metric *metric = &tune->request->metric;
+        const struct tune_score *score = &tune->candidates[tune->chosen].score;
         char with[TUNE_VALUE_TEXT], without[TUNE_VALUE_TEXT], command[100], day[16], *text;
         time_t today = time(NULL);
         struct tm date;
@@ -69,9 +70,9 @@ char *tune_sentence(const struct tune *tune)
         join(tune->request->command, command, sizeof(command));
         tune_metric_text(metric, tune_metric_value(metric, tune->cost), with);
         tune_metric_text(metric, tune_metric_value(metric, tune->usual_cost), without);
-        if (asprintf(&text, "%.3f %s (%s, %s against %s) for `%s`, %s", ratio(tune),
-                    what_is_less(metric), tune_metric_name(metric), with, without, command,
-                    day) < 0)
+        if (asprintf(&text, "%.3f %s (%s, %s against %s, less in %zu of %zu rounds) for `%s`, %s",
+                    ratio(tune), what_is_less(metric), tune_metric_name(metric), with, without,
+                    score->wins, score->rounds, command, day) < 0)
                 return NULL;
         return text;
 }
@@ -110,16 +111,19 @@ static void describe_fate(
 static void print_row(const struct tune *tune, const struct tune_candidate *candidate, int width)
 {
         const struct tune_metric *metric = &tune->request->metric;
-        char value[TUNE_VALUE_TEXT] = "", ratio[16] = "", runs[16] = "", fate[256];
+        const struct tune_score *score = &candidate->score;
+        char value[TUNE_VALUE_TEXT] = "", ratio[16] = "", won[32] = "", runs[16] = "", fate[256];
 
         if (candidate->runs > 0) {
                 tune_metric_text(metric, tune_metric_value(metric, candidate->best), value);
-                snprintf(ratio, sizeof(ratio), "%.3f", 1 / (1 + candidate->gain));
+                snprintf(ratio, sizeof(ratio), "%.3f", 1 / (1 + score->gain));
                 snprintf(runs, sizeof(runs), "%zu", candidate->runs);
         }
+        if (candidate->runs > 0 && candidate != tune->candidates)
+                snprintf(won, sizeof(won), "%zu of %zu", score->wins, score->rounds);
         describe_fate(tune, candidate, fate);
-        printf("%-*s %10s %9s %5s%s%s\n", width, tune_candidate_name(candidate), value, ratio, runs,
-                *fate ? "  " : "", fate);
+        printf("%-*s %10s %9s %10s %5s%s%s\n", width, tune_candidate_name(candidate), value, ratio,
+                won, runs, *fate ? "  " : "", fate);
 }
 
 static void print_choice(const struct tune *tune)
@@ -149,7 +153,7 @@ void tune_print(const struct tune *tune)
 {
         const int width = longest_name(tune);
 
-        printf("%-*s %10s %9s %5s\n", width, "candidate", "best", "ratio", "runs");
+        printf("%-*s %10s %9s %10s %5s\n", width, "candidate", "best", "ratio", "won", "runs");
         for (size_t i = 0; i < tune->n_candidates; i++)
                 print_row(tune, &tune->candidates[i], width);
         print_choice(tune);
@@ -170,7 +174,11 @@ static json_t *describe(const struct tune *tune, const struct tune_candidate *ca
         if (candidate->runs > 0) {
                 json_object_set_new(json, "best",
                         json_real(tune_metric_value(&tune->request->metric, candidate->best)));
-                json_object_set_new(json, "cost_ratio", json_real(1 / (1 + candidate->gain)));
+                json_object_set_new(json, "cost_ratio", json_real(1 / (1 + candidate->score.gain)));
+                json_object_set_new(
+                        json, "rounds", json_integer((json_int_t)candidate->score.rounds));
+                json_object_set_new(
+                        json, "rounds_won", json_integer((json_int_t)candidate->score.wins));
         }
         if (candidate->fate == TUNE_SAME_CODE)
                 json_object_set_new(
