@@ -48,6 +48,9 @@ struct jit_link_line {
 /* ARGV with every @file replaced by the words in it. The caller frees with fmt_strings_free. */
 int jit_response_expand(char *const *argv, char ***ret);
 
+/* What an @file holds that stands for WORDS, of which none is empty. The caller frees it. */
+int jit_response_write(char *const *words, char **ret);
+
 /* Parses ARGV (without argv[0]; @files expanded here). The kind is what the line asks for; only
  * the output tells EXECUTABLE from STATIC for certain. Options that cannot be repeated or are not
  * known become native_reasons. -ENOMEM, or the errno of an @file that cannot be read. */

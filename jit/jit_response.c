@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* @files, as GNU tools read them: words separated by white space, quotes and backslashes taken
- * off, an @word that names no file left as it is. */
+/* @files, as GNU tools and LLVM's read them: words separated by white space, quotes and backslashes
+ * taken off, an @word that names no file left as it is. */
 #include "jit_recipe.h"
 
 #include "fmt_cleanup.h"
@@ -83,5 +83,25 @@ int jit_response_expand(char *const *argv, char ***ret)
                 return r;
         }
         *ret = list;
+        return 0;
+}
+
+int jit_response_write(char *const *words, char **ret)
+{
+        size_t room = 1;
+        for (char *const *word = words; *word; word++)
+                room += 2 * strlen(*word) + 1;
+        char *to = *ret = malloc(room);
+        if (!to)
+                return -ENOMEM;
+        for (; *words; words++) {
+                for (const char *from = *words; *from; from++) {
+                        if (isspace((unsigned char)*from) || strchr("'\"\\", *from))
+                                *to++ = '\\';
+                        *to++ = *from;
+                }
+                *to++ = '\n';
+        }
+        *to = 0;
         return 0;
 }

@@ -91,6 +91,15 @@ static int append_memory(const struct jit_worker_order *order, char ***argv)
         return r;
 }
 
+/* As many as jit_worker_job.h calls PARTS. */
+static uint64_t count_parts(const struct fmt_variant *variant)
+{
+        uint64_t n = variant->n_stubs + JIT_WORKER_OWN_PARTS;
+        for (size_t i = 0; i < variant->recipe.n_options; i++)
+                n += variant->recipe.options[i].has_file;
+        return n;
+}
+
 /* The box, as jit_worker_job.h lays it out. */
 static int write_arguments(const struct jit_worker_order *order, char ***argv)
 {
@@ -109,6 +118,8 @@ static int write_arguments(const struct jit_worker_order *order, char ***argv)
                 r = append_number(argv, file_limit);
         if (r == 0)
                 r = append_number(argv, cpu_limit);
+        if (r == 0)
+                r = append_number(argv, count_parts(order->variant));
         if (r == 0)
                 r = fmt_strings_append(argv, order->toolchain->linker);
         if (r == 0)

@@ -2,10 +2,12 @@
 /* What a worker is told besides its inputs.
  *
  * Its box stands on its command line, because it confines itself before it reads anything:
- *     xaas-worker FOLDER CORES MEMORY ADDRESSES FILE CPU LINKER BITCODE READABLE…
- * with FOLDER the one it may write into, CORES how many it keeps to (0: all that it may use), MEMORY (private and writable), ADDRESSES, FILE and CPU the
- * limits of each process (bytes, and seconds; 0: none), LINKER and BITCODE the programs it may run, READABLE what those read. The rest is the
- * member "job" of descriptor 3: lines "key value". */
+ *     xaas-worker FOLDER CORES MEMORY ADDRESSES FILE CPU PARTS LINKER BITCODE READABLE…
+ * with FOLDER the one it may write into, CORES how many it keeps to (0: all that it may use), MEMORY
+ * (private and writable), ADDRESSES, FILE and CPU the limits of each process (bytes, and seconds; 0:
+ * none), PARTS how many files it hands to its linker besides those that it gets (stubs, files of
+ * options, JIT_WORKER_OWN_PARTS), LINKER and BITCODE the programs it may run, READABLE what those
+ * read. The rest is the member "job" of descriptor 3: lines "key value". */
 #ifndef JIT_WORKER_JOB_H
 #define JIT_WORKER_JOB_H
 
@@ -32,10 +34,15 @@ enum jit_worker_argument {
         JIT_WORKER_ARG_ADDRESSES,
         JIT_WORKER_ARG_FILE,
         JIT_WORKER_ARG_CPU,
+        JIT_WORKER_ARG_PARTS,
         JIT_WORKER_ARG_LINKER,
         JIT_WORKER_ARG_BITCODE,
         JIT_WORKER_ARG_READABLE, /* and all that follow */
 };
+
+/* Files that the worker itself may write for its linker: both archives of inputs once more, and the
+ * object that counts. */
+#define JIT_WORKER_OWN_PARTS 3
 
 /* Bytes of stack for each thread: what is customary, whatever limit we inherit. */
 #define JIT_WORKER_STACK (UINT64_C(8) << 20)

@@ -60,7 +60,9 @@ static int run_linker(const struct jit_worker_tools *tools, const struct jit_wor
         snprintf(option, sizeof option, "--Map=%s/map", tools->folder);
         if (r == 0)
                 r = fmt_strings_append(&argv, option);
-        return r < 0 ? r : jit_worker_run(tools->linker, argv, -1, JIT_WORKER_OUTPUT, ret_reason);
+        if (r == 0 && tools->waiting->line < 0)
+                r = jit_worker_linker_start(tools->linker, tools->waiting);
+        return r < 0 ? r : jit_worker_linker_run(tools->waiting, argv, ret_reason);
 }
 
 /* ---- the order of constructors ---- */

@@ -3,10 +3,12 @@
 #ifndef JIT_WORKER_LINK_H
 #define JIT_WORKER_LINK_H
 
+#include "jit_worker_linker.h"
 #include "jit_worker_parts.h"
 
 struct jit_worker_tools {
         const char *linker;
+        struct jit_worker_linker *waiting; /* for the first run */
         const char *folder; /* scratch */
 };
 

@@ -82,8 +82,9 @@ static int confine(char **argv)
         for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
                 if (fcntl(ours[i], F_SETFD, FD_CLOEXEC) < 0)
                         return -errno;
-        /* Too large a file is a failed write, not a death. */
+        /* Too large a file is a failed write, not a death; so is a linker that is gone. */
         signal(SIGXFSZ, SIG_IGN);
+        signal(SIGPIPE, SIG_IGN);
         return fmt_confine(&box);
 }
 
@@ -194,9 +195,11 @@ static int retarget(
 
 static int work(char **argv, struct jit_worker_report *report)
 {
-        struct jit_worker_tools tools = {
-                .linker = argv[JIT_WORKER_ARG_LINKER], .folder = argv[JIT_WORKER_ARG_FOLDER]};
+        _cleanup_(jit_worker_linker_done) struct jit_worker_linker waiting = JIT_WORKER_NO_LINKER;
         _cleanup_(jit_worker_parts_done) struct jit_worker_parts parts = JIT_WORKER_NO_PARTS;
+        struct jit_worker_tools tools = {.linker = argv[JIT_WORKER_ARG_LINKER],
+                .waiting = &waiting,
+                .folder = argv[JIT_WORKER_ARG_FOLDER]};
         keep_to_cores(strtoul(argv[JIT_WORKER_ARG_CORES], NULL, 10));
         int r = confine(argv);
         if (r < 0) {
@@ -208,7 +211,11 @@ static int work(char **argv, struct jit_worker_report *report)
         }
         report->start_ns = jit_now_ns();
         jit_worker_report_tell(report, JIT_WORKER_REPORT);
-        r = jit_worker_parts_load(&parts);
+        r = jit_worker_parts_begin(strtoul(argv[JIT_WORKER_ARG_PARTS], NULL, 10), &parts);
+        if (r == 0)
+                r = jit_worker_linker_start(tools.linker, &waiting);
+        if (r == 0)
+                r = jit_worker_parts_load(&parts);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < parts.variant->n_inputs; i++)

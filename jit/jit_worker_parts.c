@@ -81,6 +81,35 @@ void jit_worker_file_done(struct jit_worker_file *file)
         file->fd = -1;
 }
 
+/* ---- spares ---- */
+
+int jit_worker_parts_begin(size_t n, struct jit_worker_parts *ret)
+{
+        *ret = JIT_WORKER_NO_PARTS;
+        ret->spares = calloc(n + 1, sizeof *ret->spares);
+        int r = ret->spares ? 0 : -ENOMEM;
+        for (; ret->n_spares < n && r == 0; ret->n_spares += r == 0)
+                r = jit_worker_file_new("part", &ret->spares[ret->n_spares]);
+        return r;
+}
+
+int jit_worker_parts_take(struct jit_worker_parts *parts, struct jit_worker_file *ret)
+{
+        if (parts->n_spares == 0)
+                return -EBADMSG;
+        *ret = parts->spares[--parts->n_spares];
+        return 0;
+}
+
+void jit_worker_parts_return(struct jit_worker_parts *parts, struct jit_worker_file *file)
+{
+        if (file->fd >= 0 && ftruncate(file->fd, 0) == 0 && lseek(file->fd, 0, SEEK_SET) == 0)
+                parts->spares[parts->n_spares++] = *file;
+        file->fd = -1;
+}
+
+/* ---- the job ---- */
+
 static bool is_called(const struct jit_archive_member *member, const char *name)
 {
         return member->name_size == strlen(name) &&
@@ -122,7 +151,7 @@ static int load_file(struct jit_worker_parts *parts, const struct jit_archive_me
         if (*end || index >= n || (!is_stub && strncmp(name, "file-", 5) != 0))
                 return -EBADMSG;
         struct jit_worker_file *file = is_stub ? &parts->stubs[index] : &parts->files[index];
-        int r = jit_worker_file_new(name, file);
+        int r = file->fd < 0 ? jit_worker_parts_take(parts, file) : -EBADMSG;
         return r < 0 ? r : write_sparse(file->fd, member->data, member->size);
 }
 
@@ -157,22 +186,17 @@ static int load_job(struct jit_worker_parts *parts)
         return more < 0 ? more : parts->variant && parts->job.size ? 0 : -EBADMSG;
 }
 
-int jit_worker_parts_load(struct jit_worker_parts *ret)
+int jit_worker_parts_load(struct jit_worker_parts *parts)
 {
         struct stat lazy;
         eventfd_t complete;
-        *ret = JIT_WORKER_NO_PARTS;
         if (eventfd_read(JIT_WORKER_GO, &complete) < 0 || fstat(JIT_WORKER_LAZY, &lazy) < 0)
                 return -errno;
-        name_file(JIT_WORKER_INPUTS, &ret->inputs);
+        name_file(JIT_WORKER_INPUTS, &parts->inputs);
         if (lazy.st_size > 0)
-                name_file(JIT_WORKER_LAZY, &ret->lazy);
-        int r = load_job(ret);
-        if (r == 0 && ret->job.counts_folder)
-                r = jit_worker_runtime(&ret->job, &ret->runtime);
-        if (r < 0)
-                jit_worker_parts_done(ret);
-        return r;
+                name_file(JIT_WORKER_LAZY, &parts->lazy);
+        int r = load_job(parts);
+        return r == 0 && parts->job.counts_folder ? jit_worker_runtime(parts) : r;
 }
 
 void jit_worker_parts_done(struct jit_worker_parts *parts)
@@ -181,6 +205,9 @@ void jit_worker_parts_done(struct jit_worker_parts *parts)
                 jit_worker_file_done(&parts->stubs[i]);
         for (size_t i = 0; parts->files && i < parts->variant->recipe.n_options; i++)
                 jit_worker_file_done(&parts->files[i]);
+        while (parts->n_spares > 0)
+                jit_worker_file_done(&parts->spares[--parts->n_spares]);
+        free(parts->spares);
         free(parts->stubs);
         free(parts->files);
         jit_worker_file_done(&parts->inputs);
@@ -216,9 +243,10 @@ static int write_members(struct jit_archive_writer *writer, const struct fmt_var
         return r;
 }
 
-int jit_worker_rewrite(const struct fmt_variant *variant, const struct jit_worker_file *archive,
-        bool lazy, jit_worker_replacer *replace, void *context, struct jit_worker_file *ret)
+int jit_worker_rewrite(struct jit_worker_parts *parts, bool lazy, jit_worker_replacer *replace,
+        void *context, struct jit_worker_file *ret)
 {
+        const struct fmt_variant *variant = parts->variant;
         _cleanup_free_ const char **names = calloc(variant->n_inputs + 1, sizeof *names);
         _cleanup_writer_ struct jit_archive_writer *writer = NULL;
         _cleanup_view_ struct view old = {0};
@@ -228,9 +256,9 @@ int jit_worker_rewrite(const struct fmt_variant *variant, const struct jit_worke
         for (size_t i = 0; i < variant->n_inputs; i++)
                 if (variant->inputs[i].lazy == lazy)
                         names[n++] = variant->inputs[i].name;
-        int r = map(archive->fd, &old);
+        int r = map(lazy ? parts->lazy.fd : parts->inputs.fd, &old);
         if (r == 0)
-                r = jit_worker_file_new("inputs", ret);
+                r = jit_worker_parts_take(parts, ret);
         if (r < 0)
                 return r;
         r = jit_archive_begin(ret->fd, names, n, &writer);
@@ -239,7 +267,7 @@ int jit_worker_rewrite(const struct fmt_variant *variant, const struct jit_worke
         if (r == 0)
                 r = jit_archive_end(steal_pointer(&writer));
         if (r < 0)
-                jit_worker_file_done(ret);
+                jit_worker_parts_return(parts, ret);
         return r;
 }
 

@@ -25,24 +25,33 @@ struct jit_worker_parts {
         struct jit_worker_file *files;       /* one for each option; fd -1 where it takes none */
         struct jit_worker_file profile;      /* how often its code ran; fd -1: not known */
         struct jit_worker_file runtime;      /* linked in where it is to be counted; or fd -1 */
+        struct jit_worker_file *spares;      /* empty: what becomes a part is one of them */
+        size_t n_spares;
 };
 
 #define JIT_WORKER_NO_PARTS                                                                        \
         ((struct jit_worker_parts){                                                                \
                 .inputs.fd = -1, .lazy.fd = -1, .profile.fd = -1, .runtime.fd = -1})
 
+/* Makes N spares, so that a linker that is started before they are written inherits them. */
+int jit_worker_parts_begin(size_t n, struct jit_worker_parts *ret);
 /* Waits until the descriptors of jit_worker.h are complete and reads them. */
-int jit_worker_parts_load(struct jit_worker_parts *ret);
+int jit_worker_parts_load(struct jit_worker_parts *parts);
 void jit_worker_parts_done(struct jit_worker_parts *parts);
+
+/* One of the spares. -EBADMSG: there are more parts than were announced. */
+int jit_worker_parts_take(struct jit_worker_parts *parts, struct jit_worker_file *ret);
+/* It is not needed after all; if it is one. */
+void jit_worker_parts_return(struct jit_worker_parts *parts, struct jit_worker_file *file);
 
 /* What becomes of one member when an archive is written again: 0: it stays; 1: *ret_data (freed
  * by the caller) takes its place; or a negative errno. */
 typedef int jit_worker_replacer(
         void *context, const struct fmt_input *input, void **ret_data, size_t *ret_size);
 
-/* Writes ARCHIVE, which holds all of VARIANT's inputs that are LAZY or all that are not, again. */
-int jit_worker_rewrite(const struct fmt_variant *variant, const struct jit_worker_file *archive,
-        bool lazy, jit_worker_replacer *replace, void *context, struct jit_worker_file *ret);
+/* Writes the archive of all inputs that are LAZY, or of all that are not, again. */
+int jit_worker_rewrite(struct jit_worker_parts *parts, bool lazy, jit_worker_replacer *replace,
+        void *context, struct jit_worker_file *ret);
 
 /* A whole file of the scratch folder; a NUL follows. The caller frees *ret_data. */
 int jit_worker_read(const char *path, char **ret_data, size_t *ret_size);

@@ -175,14 +175,11 @@ static int take_answers(struct batches *batches, struct jit_worker_parts *parts)
 {
         struct jit_worker_file inputs = {.fd = -1}, lazy = {.fd = -1};
         batches->next = 0;
-        int r = jit_worker_rewrite(
-                parts->variant, &parts->inputs, false, replace_by_answer, batches, &inputs);
+        int r = jit_worker_rewrite(parts, false, replace_by_answer, batches, &inputs);
         if (r == 0 && parts->lazy.fd >= 0)
-                r = jit_worker_rewrite(
-                        parts->variant, &parts->lazy, true, replace_by_answer, batches, &lazy);
+                r = jit_worker_rewrite(parts, true, replace_by_answer, batches, &lazy);
         if (r < 0) {
-                jit_worker_file_done(&inputs);
-                jit_worker_file_done(&lazy);
+                jit_worker_parts_return(parts, &inputs);
                 return r;
         }
         jit_worker_file_done(&parts->inputs);

@@ -133,7 +133,7 @@ int jit_worker_run_start(const char *program, char *const *argv, int input, int 
         size_t shares, struct jit_worker_running *ret)
 {
         int ends[2];
-        if (input >= 0 && lseek(input, 0, SEEK_SET) < 0)
+        if (input >= 0 && lseek(input, 0, SEEK_SET) < 0 && errno != ESPIPE)
                 return -errno;
         if (ftruncate(output, 0) < 0 || lseek(output, 0, SEEK_SET) < 0 ||
                 pipe2(ends, O_CLOEXEC) < 0)

@@ -11,8 +11,9 @@ struct jit_worker_running {
         int messages; /* reading end of its stderr */
 };
 
-/* Starts PROGRAM with ARGV, descriptor INPUT (-1: /dev/null) as its stdin, rewound, and OUTPUT as
- * its stdout, rewound and emptied. It dies with us, and may have one of SHARES of our memory. */
+/* Starts PROGRAM with ARGV, descriptor INPUT (-1: /dev/null) as its stdin, rewound unless it is a
+ * pipe, and OUTPUT as its stdout, rewound and emptied. It dies with us, and may have one of SHARES of
+ * our memory. */
 int jit_worker_run_start(const char *program, char *const *argv, int input, int output,
         size_t shares, struct jit_worker_running *ret);
 

@@ -11,8 +11,9 @@ static const unsigned char object[] = {
 #include "jit_profile_runtime.inc"
 };
 
-int jit_worker_runtime(const struct jit_worker_job *job, struct jit_worker_file *ret)
+int jit_worker_runtime(struct jit_worker_parts *parts)
 {
+        const struct jit_worker_job *job = &parts->job;
         _cleanup_free_ char *copy = malloc(sizeof object);
         if (!copy)
                 return -ENOMEM;
@@ -26,6 +27,6 @@ int jit_worker_runtime(const struct jit_worker_job *job, struct jit_worker_file 
         memcpy(place.folder, job->counts_folder, strlen(job->counts_folder));
         memcpy(place.stem, job->counts_stem, strlen(job->counts_stem));
         memcpy(at, &place, sizeof place);
-        int r = jit_worker_file_new("runtime.o", ret);
-        return r < 0 ? r : fmt_write_whole(ret->fd, copy, sizeof object);
+        int r = jit_worker_parts_take(parts, &parts->runtime);
+        return r < 0 ? r : fmt_write_whole(parts->runtime.fd, copy, sizeof object);
 }

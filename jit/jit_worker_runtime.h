@@ -6,7 +6,7 @@
 
 #include "jit_worker_parts.h"
 
-/* A file that holds the object, told where JOB wants the counts. -EINVAL: that is too long. */
-int jit_worker_runtime(const struct jit_worker_job *job, struct jit_worker_file *ret);
+/* Makes the object, told where the job wants the counts, one of PARTS. -EINVAL: that is too long. */
+int jit_worker_runtime(struct jit_worker_parts *parts);
 
 #endif

@@ -193,6 +193,27 @@ static void test_response_files(void)
         fmt_strings_free(words);
 }
 
+static void test_response_written(void)
+{
+        static const char *const words[] = {"plain", "with space", "line\nbreak", "\ttab",
+                "it's", "\"quoted\"", "back\\slash\\", "--soname=a=b", "\xc3\xa9", NULL};
+        char path[] = "/tmp/xaasfs-recipe-XXXXXX", *text, **read = NULL;
+        int fd = mkstemp(path);
+        REQUIRE(fd >= 0 && jit_response_write((char *const *)words, &text) == 0);
+        REQUIRE(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+        close(fd);
+        free(text);
+        char at[sizeof(path) + 1];
+        snprintf(at, sizeof(at), "@%s", path);
+        REQUIRE(jit_response_expand(LINE(at), &read) == 0);
+        unlink(path);
+        size_t n = 0;
+        for (; words[n] && read[n]; n++)
+                CHECK(strcmp(words[n], read[n]) == 0);
+        CHECK(!words[n] && !read[n]);
+        fmt_strings_free(read);
+}
+
 /* A hostile record must not make the linker open or write what it names. */
 static void test_check(void)
 {
@@ -331,6 +352,7 @@ int main(void)
         test_reasons_to_stay_native();
         test_files_of_options();
         test_response_files();
+        test_response_written();
         test_command();
         test_order_matters();
         test_check();

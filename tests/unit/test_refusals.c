@@ -38,6 +38,9 @@ static void add_programs(struct sample_image *image)
         sample_module(image, record, "answer.c", library, "", false);
         REQUIRE(fmt_strings_append(&record->variants[0].exports, "answer") == 0);
         REQUIRE(fmt_strings_append(&record->variants[0].exports, "other") == 0);
+        /* Words reach the linker as they are. */
+        free(record->variants[0].recipe.soname);
+        record->variants[0].recipe.soname = strdup("lib \"it's\" \\right.so");
         sample_program(image, record, "lib/right", PROMISED);
 
         record = sample_record(image, FMT_OUTPUT_PIE);
@@ -149,6 +152,22 @@ static void expect_success(struct session_harness *harness, const char *path)
         harness_answer_done(&answer);
 }
 
+/* What a worker has started goes with it, even a linker that was never told what to link. */
+static void expect_nothing_left(void)
+{
+        char path[64];
+        int spawner = 0, left;
+        snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+        _cleanup_fclose_ FILE *ours = fopen(path, "re");
+        REQUIRE(ours && fscanf(ours, "%d", &spawner) == 1);
+        snprintf(path, sizeof path, "/proc/%d/task/%d/children", spawner, spawner);
+        for (bool some = true; some; usleep(1000)) {
+                _cleanup_fclose_ FILE *its = fopen(path, "re");
+                REQUIRE(its);
+                some = fscanf(its, "%d", &left) == 1;
+        }
+}
+
 static void test_endless(struct sample_image *image, struct jit_spawner *spawner)
 {
         struct session_harness harness;
@@ -190,6 +209,7 @@ int main(void)
 
         expect_success(&harness, "bin/rewritten");
         expect_refusal(&harness, "bin/not-rewritten", -EBADMSG, "src/odd.c cannot be rewritten");
+        expect_nothing_left();
 
         REQUIRE(harness_counter(&harness, CACHE_COMPILES) == 4);
         REQUIRE(harness_counter(&harness, CACHE_COMPILES_FAILED) == 12);
