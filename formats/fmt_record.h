@@ -120,6 +120,9 @@ int fmt_record_decode(const void *json, size_t size, struct fmt_record **ret);
  * again: a string that is no UTF-8 or has control characters, an unknown kind, neither a variant
  * nor a reason. */
 int fmt_record_encode(const struct fmt_record *record, char **ret_json, size_t *ret_size);
+/* The same of what was decoded, or of a part of that: whether it can be is not tried again, which is two
+ * thirds of the work. */
+int fmt_record_encode_again(const struct fmt_record *record, char **ret_json, size_t *ret_size);
 
 /* An empty record, and empty slots grown in place: a pointer into an array is good until the next
  * slot of that array is added. Strings put into them are owned by the record (malloc). */

@@ -162,12 +162,9 @@ static json_t *encode_variants(const struct fmt_record *record)
         return complete(array, whole);
 }
 
-int fmt_record_encode(const struct fmt_record *record, char **ret_json, size_t *ret_size)
+int fmt_record_encode_again(const struct fmt_record *record, char **ret_json, size_t *ret_size)
 {
         _cleanup_(fmt_json_decrefp) json_t *object = json_object();
-        _cleanup_free_ char *json = NULL;
-        _cleanup_(fmt_record_freep) struct fmt_record *again = NULL;
-        size_t size;
 
         if (!put(object, "format", json_string(RECORD_FORMAT)) ||
                 !put(object, "version", json_integer(record->version)) ||
@@ -176,7 +173,16 @@ int fmt_record_encode(const struct fmt_record *record, char **ret_json, size_t *
                 !put(object, "variants", encode_variants(record)) ||
                 !put_array(object, "kept_native", fmt_json_of_strings(record->kept_native)))
                 return -EINVAL;
-        int r = fmt_json_dump(object, &json, &size);
+        return fmt_json_dump(object, ret_json, ret_size);
+}
+
+int fmt_record_encode(const struct fmt_record *record, char **ret_json, size_t *ret_size)
+{
+        _cleanup_free_ char *json = NULL;
+        _cleanup_(fmt_record_freep) struct fmt_record *again = NULL;
+        size_t size;
+        int r = fmt_record_encode_again(record, &json, &size);
+
         if (r < 0)
                 return r;
         /* Nobody may write what nobody would read. */

@@ -42,7 +42,7 @@ int jit_key_variant_json(const struct fmt_variant *variant, char **ret_json, siz
                 .n_variants = 1,
                 .kept_native = none,
         };
-        return fmt_record_encode(&record, ret_json, ret_size);
+        return fmt_record_encode_again(&record, ret_json, ret_size);
 }
 
 static int add_ingredients(
