@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jit_bitcode_profile.h"
 
+#include "jit_bitcode_loops.h"
+
 #include <errno.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/Support.h>
@@ -76,5 +78,5 @@ int jit_bitcode_use_profile(
         free(module->complaint);
         module->complaint = complaint;
         count_functions(module->module, ret);
-        return r;
+        return r < 0 ? r : jit_bitcode_keep_long_loops(module->module);
 }

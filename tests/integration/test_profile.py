@@ -51,6 +51,31 @@ int main(int argc, char **argv)
 }
 """
 
+LOOPS = """
+__attribute__((noinline)) void many(double *restrict to, const double *restrict from, long n);
+void many(double *restrict to, const double *restrict from, long n)
+{
+        for (long i = 0; i < n; i++)
+                to[i] += 3 * from[i];
+}
+__attribute__((noinline)) void few(double *number, long n);
+void few(double *number, long n)
+{
+        for (long i = 1; i < n; i++)
+                number[i] += 3 * number[i - 1];
+}
+int walk(long n);
+int walk(long n)
+{
+        static double a[48], b[48];
+        for (long i = 0; i < n; i++) {
+                many(a, b, 48);
+                few(b, 4);
+        }
+        return (int)a[0];
+}
+"""
+
 
 class Image:
     """/usr/bin/walk with its library, /usr/bin/alone, which is static, and /usr/bin/other."""
@@ -148,6 +173,30 @@ def test_from_counts_to_code(t):
     with t.mount(image.path) as mnt:
         t.equal(key(mnt, "usr/lib/libsteps.so"), plain_key, "the key once it is forgotten")
     t.equal(sorted(listed(t)), ["usr/bin/walk"])
+
+
+def stores(t, path, function):
+    """How often the code of FUNCTION stores vectors, and how often single numbers."""
+    code = t.run(["objdump", "-d", "--no-show-raw-insn", f"--disassemble={function}", path]).stdout
+    return [len(re.findall(rf"v?mov{kind} +%[xyz]mm\d+,.*\(", code)) for kind in ("[ua]pd", "sd")]
+
+
+def test_long_loops_are_not_peeled(t):
+    """Rounds are taken out of a loop that has few of them, but not out of one that has few once it is vectorised."""
+    image = Image(t, LOOPS)
+    with t.mount(image.path) as mnt:
+        many, _ = stores(t, mnt / "usr/lib/libsteps.so", "many")
+        t.true(many > 0, "the loop is vectorised")
+    image.profile("start", "/usr/bin/walk")
+    with t.mount(image.path) as mnt:
+        t.run([mnt / "usr/bin/walk", 5000])
+    image.profile("finish")
+    with t.mount(image.path) as mnt:
+        library = mnt / "usr/lib/libsteps.so"
+        t.run([mnt / "usr/bin/walk", 5000])
+        t.wait_until(lambda: "profile: 3 of 3" in state(mnt, "usr/lib/libsteps.so"), "it is in the cache")
+        t.true(0 < stores(t, library, "many")[0] <= many, f"{many} stores of vectors, then {stores(t, library, 'many')}")
+        t.equal(stores(t, library, "few"), [0, 4], "three rounds, and the loop")
 
 
 def test_every_process_counts(t):
