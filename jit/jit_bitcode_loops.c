@@ -153,14 +153,15 @@ static int keep_in(LLVMValueRef function, struct places *places)
         if (!all)
                 return -ENOMEM;
         for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(function); b;
-                b = LLVMGetNextBasicBlock(b)) {
+                b = LLVMGetNextBasicBlock(b), index++)
                 all[index] = (struct place){b, index};
-                index++;
-        }
         qsort(all, places->n, sizeof(*all), by_address);
-        for (size_t i = 0; i < places->n && r == 0; i++) {
-                LLVMValueRef branch = LLVMGetBasicBlockTerminator(all[i].block);
-                if (branch && find_way_back(places, branch, all[i].index, &back) &&
+        /* Not by address, which would differ from run to run. */
+        index = 0;
+        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(function); b && r == 0;
+                b = LLVMGetNextBasicBlock(b), index++) {
+                LLVMValueRef branch = LLVMGetBasicBlockTerminator(b);
+                if (branch && find_way_back(places, branch, index, &back) &&
                         was_long(places, branch, back))
                         r = mark(function, places, branch);
         }
