@@ -121,6 +121,8 @@ static int write_arguments(const struct jit_worker_order *order, char ***argv)
         if (r == 0)
                 r = append_number(argv, count_parts(order->variant));
         if (r == 0)
+                r = append_number(argv, order->threads);
+        if (r == 0)
                 r = fmt_strings_append(argv, order->toolchain->linker);
         if (r == 0)
                 r = fmt_strings_append(argv, order->toolchain->bitcode);

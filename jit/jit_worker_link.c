@@ -61,7 +61,7 @@ static int run_linker(const struct jit_worker_tools *tools, const struct jit_wor
         if (r == 0)
                 r = fmt_strings_append(&argv, option);
         if (r == 0 && tools->waiting->line < 0)
-                r = jit_worker_linker_start(tools->linker, tools->waiting);
+                r = jit_worker_linker_start(tools->linker, tools->threads, tools->waiting);
         return r < 0 ? r : jit_worker_linker_run(tools->waiting, argv, ret_reason);
 }
 

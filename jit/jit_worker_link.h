@@ -8,6 +8,7 @@
 
 struct jit_worker_tools {
         const char *linker;
+        const char *threads; /* of the linker: a number */
         struct jit_worker_linker *waiting; /* for the first run */
         const char *folder; /* scratch */
 };

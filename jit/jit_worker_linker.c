@@ -9,13 +9,16 @@
 #include <fcntl.h>
 #include <string.h>
 
-int jit_worker_linker_start(const char *program, struct jit_worker_linker *ret)
+int jit_worker_linker_start(
+        const char *program, const char *threads, struct jit_worker_linker *ret)
 {
+        char option[32];
         /* Without an emulation in front ld.lld would look for one in the response file, and a pipe
          * can be read only once. */
-        static char *const argv[] = {(char *)"ld.lld", (char *)"-m", (char *)"elf_x86_64",
+        char *const argv[] = {(char *)"ld.lld", (char *)"-m", (char *)"elf_x86_64", option,
                 (char *)"@/proc/self/fd/0", NULL};
         int ends[2];
+        snprintf(option, sizeof option, "--threads=%s", threads);
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return -errno;
         int r = jit_worker_run_start(program, argv, ends[0], JIT_WORKER_OUTPUT, 1, &ret->running);

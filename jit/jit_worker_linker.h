@@ -16,9 +16,11 @@ struct jit_worker_linker {
 
 #define JIT_WORKER_NO_LINKER ((struct jit_worker_linker){.line = -1})
 
-/* Starts PROGRAM, which writes to JIT_WORKER_OUTPUT. Of files in memory it will find those that are there
- * now, whatever is written into them later. */
-int jit_worker_linker_start(const char *program, struct jit_worker_linker *ret);
+/* Starts PROGRAM, which writes to JIT_WORKER_OUTPUT, with THREADS, a number that everybody may see in the
+ * list of processes. Of files in memory it will find those that are there now, whatever is written into
+ * them later. */
+int jit_worker_linker_start(
+        const char *program, const char *threads, struct jit_worker_linker *ret);
 
 /* Tells it ARGV (a linker's name first) and waits for its end; else as jit_worker_run_end. */
 int jit_worker_linker_run(struct jit_worker_linker *linker, char *const *argv, char **ret_reason);

@@ -198,6 +198,7 @@ static int work(char **argv, struct jit_worker_report *report)
         _cleanup_(jit_worker_linker_done) struct jit_worker_linker waiting = JIT_WORKER_NO_LINKER;
         _cleanup_(jit_worker_parts_done) struct jit_worker_parts parts = JIT_WORKER_NO_PARTS;
         struct jit_worker_tools tools = {.linker = argv[JIT_WORKER_ARG_LINKER],
+                .threads = argv[JIT_WORKER_ARG_THREADS],
                 .waiting = &waiting,
                 .folder = argv[JIT_WORKER_ARG_FOLDER]};
         keep_to_cores(strtoul(argv[JIT_WORKER_ARG_CORES], NULL, 10));
@@ -213,7 +214,7 @@ static int work(char **argv, struct jit_worker_report *report)
         jit_worker_report_tell(report, JIT_WORKER_REPORT);
         r = jit_worker_parts_begin(strtoul(argv[JIT_WORKER_ARG_PARTS], NULL, 10), &parts);
         if (r == 0)
-                r = jit_worker_linker_start(tools.linker, &waiting);
+                r = jit_worker_linker_start(tools.linker, tools.threads, &waiting);
         if (r == 0)
                 r = jit_worker_parts_load(&parts);
         if (r < 0)
