@@ -14,7 +14,8 @@
  *
  * A thread holds the module that it works on, in about 45 times its size, and what was imported
  * into it; full LTO holds all of them, in 70 to 100 times their size, and then has one thread for
- * each part. The numbers here are a third above that, since too little means to begin again. */
+ * each part. What malloc takes at a time (jit_worker_run.c) comes to 2 MiB a thread more. The numbers
+ * here are a third above that, since too little means to begin again. */
 #define MIB (UINT64_C(1) << 20)
 #define OF_LINKER (32 * MIB)
 #define OF_THREAD (8 * MIB)

@@ -73,8 +73,8 @@ static int append_number(char ***argv, uint64_t number)
 }
 
 /* Of each thread, of which ld.lld has two for each that it is told to use and full LTO one for each
- * part, the stack counts as a whole although little of it is ever touched; and malloc reserves
- * addresses for it, and for more if it must. */
+ * part, the stack counts as a whole although little of it is ever touched, and so does what malloc takes
+ * at a time; and malloc reserves addresses for it, and for more if it must. */
 #define THREAD_ADDRESSES (UINT64_C(192) << 20)
 #define LIBRARY_ADDRESSES (UINT64_C(1) << 30)
 
@@ -82,7 +82,8 @@ static int append_memory(const struct jit_worker_order *order, char ***argv)
 {
         const uint64_t threads = 2 * (uint64_t)order->threads +
                                  (order->policy->lto == JIT_LTO_FULL ? JIT_FULL_LTO_PARTS : 0);
-        const uint64_t data = order->memory_limit + threads * JIT_WORKER_STACK;
+        const uint64_t data =
+                order->memory_limit + threads * (JIT_WORKER_STACK + JIT_WORKER_MALLOC_STEP);
         int r = append_number(argv, order->memory_limit ? data : 0);
         if (r == 0)
                 r = append_number(argv,

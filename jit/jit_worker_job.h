@@ -48,6 +48,9 @@ enum jit_worker_argument {
 /* Bytes of stack for each thread: what is customary, whatever limit we inherit. */
 #define JIT_WORKER_STACK (UINT64_C(8) << 20)
 
+/* Bytes by which malloc grows in what it starts, for each thread. */
+#define JIT_WORKER_MALLOC_STEP 4194304
+
 /* Subfolders of FOLDER where ld.lld leaves results of single modules: those of the first attempt,
  * among seeds, and those of the second. */
 #define JIT_WORKER_RESULTS "cache"

@@ -3,6 +3,7 @@
 
 #include "fmt_cleanup.h"
 #include "jit_archive.h"
+#include "jit_worker_job.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -16,6 +17,14 @@
 /* ld.lld may print thousands of remarks; the first of its errors says what matters. */
 #define MESSAGES_MAX (64 << 10)
 
+/* glibc's malloc by 4 MiB at a time, and where the system gives large pages to who asks for them, of
+ * those: LLVM allocates little by little, and a small program's link takes 5 % less with half the page
+ * faults (4 % less with 2 MiB, no less with 16). Other C libraries pass over it. */
+#define TEXT_OF(number) TEXT_OF_VALUE(number)
+#define TEXT_OF_VALUE(number) #number
+#define TUNABLES                                                                                   \
+        "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.top_pad=" TEXT_OF(JIT_WORKER_MALLOC_STEP)
+
 static int divide_memory(size_t shares)
 {
         struct rlimit limit;
@@ -28,7 +37,7 @@ static int divide_memory(size_t shares)
 __attribute__((noreturn)) static void become(const char *program, char *const *argv, int input,
         int output, int messages, size_t shares, pid_t parent)
 {
-        static char *const environment[] = {NULL};
+        static char *const environment[] = {(char *)TUNABLES, NULL};
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent ||
                 divide_memory(shares) < 0 || (input >= 0 && dup2(input, STDIN_FILENO) < 0) ||
                 dup2(output, STDOUT_FILENO) < 0 || dup2(messages, STDERR_FILENO) < 0)
