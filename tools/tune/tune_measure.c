@@ -19,8 +19,9 @@
 #define LAST_DOUBT 0.05
 /* Most races are decided long before, whatever the difference. */
 #define LAST_ROUNDS 100
-/* Whatever time is left: as many as it takes to be sure when each says the same. */
-#define LEAST_LAST_ROUNDS 7
+/* Whatever time is left, until it is decided: seven are enough if each says the same, and few gains
+ * worth a choice take more than these. Without them the search before would be in vain. */
+#define LEAST_LAST_ROUNDS 20
 /* The shorter a command, the more of its time is chance; and the sooner it is repeated. */
 #define TURN_SECONDS 0.3
 #define MOST_RUNS_IN_TURN 20
@@ -207,7 +208,7 @@ struct heat {
         size_t entries[TUNE_MOST_CANDIDATES]; /* candidates by lane */
         size_t n_entries;
         double ends;
-        size_t least_rounds; /* whatever time is left */
+        size_t least_rounds; /* unless decided before, whatever time is left */
 };
 
 static void enter(struct heat *heat, size_t candidate)
