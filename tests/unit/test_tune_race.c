@@ -18,11 +18,15 @@ struct script {
         size_t all_runs, time_for; /* runs; 0: any number */
 };
 
+static bool is_over(void *context)
+{
+        const struct script *script = context;
+        return script->time_for > 0 && script->all_runs >= script->time_for;
+}
+
 static int run(void *context, size_t lane, double *ret_cost)
 {
         struct script *script = context;
-        if (script->time_for > 0 && script->all_runs == script->time_for)
-                return -ETIME;
         script->all_runs++;
         *ret_cost = script->costs[lane][script->runs[lane]++];
         return *ret_cost < 0 ? -EIO : 0;
@@ -34,6 +38,7 @@ static struct tune_race begin(struct script *script, size_t n_lanes)
                 .turn = 1,
                 .margin = 0.01,
                 .doubt = 0.1,
+                .is_over = is_over,
                 .run = run,
                 .context = script};
         REQUIRE(tune_race_begin(&race, n_lanes) == 0);
@@ -168,6 +173,23 @@ static void test_time_runs_out(void)
         tune_race_done(&race);
 }
 
+/* The last race of `xaas tune` when there is none left: it can still be won. */
+static void test_some_rounds_need_no_time(void)
+{
+        struct script script = {.costs = {SAME(100), SAME(50)}, .time_for = 1};
+        struct tune_race race = {.least_rounds = 7,
+                .most_rounds = MOST,
+                .turn = 1,
+                .margin = 0.01,
+                .doubt = 0.05,
+                .is_over = is_over,
+                .run = run,
+                .context = &script};
+        REQUIRE(tune_race_begin(&race, 2) == 0 && tune_race_run(&race) == 0);
+        CHECK(script.runs[0] == 7 && script.runs[1] == 7 && tune_race_is_proven(&race, 1));
+        tune_race_done(&race);
+}
+
 /* A count may well be 0. */
 static void test_costs_of_nothing(void)
 {
@@ -273,6 +295,7 @@ int main(void)
         test_one_that_fails_cannot_win();
         test_without_a_default_there_is_no_race();
         test_time_runs_out();
+        test_some_rounds_need_no_time();
         test_costs_of_nothing();
         test_gains_are_found_in_noise();
         test_noise_is_no_gain();

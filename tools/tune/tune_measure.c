@@ -208,13 +208,19 @@ struct heat {
         size_t entries[TUNE_MOST_CANDIDATES]; /* candidates by lane */
         size_t n_entries;
         double ends;
-        size_t least_rounds; /* unless decided before, whatever time is left */
+        size_t least_rounds;
 };
 
 static void enter(struct heat *heat, size_t candidate)
 {
         if (heat->tune->candidates[candidate].fate == TUNE_RACED)
                 heat->entries[heat->n_entries++] = candidate;
+}
+
+static bool is_over(void *context)
+{
+        const struct heat *heat = context;
+        return now() > heat->ends;
 }
 
 static int run_lane(void *context, size_t lane, double *ret_cost)
@@ -224,8 +230,6 @@ static int run_lane(void *context, size_t lane, double *ret_cost)
         struct tune_run run;
         int r;
 
-        if (now() > heat->ends && heat->race.lanes[0].n_costs >= heat->least_rounds)
-                return -ETIME;
         tune_progress("%s, round %zu: %s", heat->name, heat->race.lanes[lane].n_costs + 1,
                 tune_candidate_name(candidate));
         r = run_once(heat->tune, candidate, &run);
@@ -260,10 +264,12 @@ static int run_heat(struct heat *heat, size_t rounds, double doubt, double share
         const double began = now();
         int r;
 
-        heat->race = (struct tune_race){.most_rounds = rounds,
+        heat->race = (struct tune_race){.least_rounds = heat->least_rounds,
+                .most_rounds = rounds,
                 .turn = runs_in_turn(heat->tune),
                 .margin = MARGIN,
                 .doubt = doubt,
+                .is_over = is_over,
                 .run = run_lane,
                 .context = heat};
         heat->ends = began + share * heat->tune->request->seconds - heat->tune->racing;

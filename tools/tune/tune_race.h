@@ -28,12 +28,15 @@ struct tune_lane {
 struct tune_race {
         struct tune_lane *lanes;
         size_t n_lanes;
+        size_t least_rounds; /* each lane's, unless decided before, whatever time is left */
         size_t most_rounds;
         size_t turn;   /* runs of a lane in a round, of which the least cost counts; at least 1 */
         double margin; /* what is not worth a choice: 0.01 is one percent */
         double doubt;  /* chance that is left to call a lane better that is not, or the reverse */
-        /* One run of a lane. 0 and what it cost; -ETIME: there is no time for it, the race ends
-         * here; -ECANCELED: everything ends; any other: this lane cannot do the work. */
+        /* Asked before each turn: there is no time left for it, and the race ends. Or NULL. */
+        bool (*is_over)(void *context);
+        /* One run of a lane. 0 and what it cost; -ECANCELED: everything ends; any other: this lane
+         * cannot do the work. */
         int (*run)(void *context, size_t lane, double *ret_cost);
         void *context;
 };
