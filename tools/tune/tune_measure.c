@@ -373,9 +373,13 @@ static int race_combinations(struct tune *tune, size_t *best)
         if (heat.n_entries == 2)
                 return 0;
         r = run_heat(&heat, tune->request->rounds, DOUBT, shares[1]);
-        if (r == 0)
-                *best = heat.entries[tune_race_leader(&heat.race)];
-        return r;
+        if (r < 0)
+                return r;
+        /* Too little time and none leads: the best step remains, unless it is shown to be none. */
+        const size_t leader = tune_race_leader(&heat.race);
+        if (leader != 0 || heat.race.lanes[1].is_out)
+                *best = heat.entries[leader];
+        return 0;
 }
 
 static int race_default(struct tune *tune, size_t best)
