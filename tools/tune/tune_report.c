@@ -70,7 +70,7 @@ char *tune_sentence(const struct tune *tune)
         join(tune->request->command, command, sizeof(command));
         tune_metric_text(metric, tune_metric_value(metric, tune->cost), with);
         tune_metric_text(metric, tune_metric_value(metric, tune->usual_cost), without);
-        if (asprintf(&text, "%.3f %s (%s, %s against %s, less in %zu of %zu rounds) for `%s`, %s",
+        if (asprintf(&text, "%.3f %s (%s, %s against %s, better in %zu of %zu rounds) for `%s`, %s",
                     ratio(tune), what_is_less(metric), tune_metric_name(metric), with, without,
                     score->wins, score->rounds, command, day) < 0)
                 return NULL;
