@@ -19,8 +19,10 @@ static const char vector_main[] = "#include <stdio.h>\nvoid scale(float *, int);
                                   "int main(void) { scale(x, 100); printf(\"%g\\n\", x[0]);"
                                   " return 0; }\n";
 
-/* Small programs that each go wrong, or nearly, in one way. */
-static void add_programs(struct sample_image *image)
+#define LONG_PATH (100 << 10)
+
+/* Small libraries that each go wrong, or nearly, in one way. */
+static void add_libraries(struct sample_image *image)
 {
         struct fmt_record *record = sample_record(image, FMT_OUTPUT_SHARED);
         sample_module(image, record, "answer.c", library, "", false);
@@ -38,12 +40,19 @@ static void add_programs(struct sample_image *image)
         sample_module(image, record, "answer.c", library, "", false);
         REQUIRE(fmt_strings_append(&record->variants[0].exports, "answer") == 0);
         REQUIRE(fmt_strings_append(&record->variants[0].exports, "other") == 0);
-        /* Words reach the linker as they are. */
+        /* Words reach the linker as they are, also when they are more than a pipe holds. */
         free(record->variants[0].recipe.soname);
         record->variants[0].recipe.soname = strdup("lib \"it's\" \\right.so");
+        record->variants[0].recipe.rpath = calloc(1, LONG_PATH + 1);
+        REQUIRE(record->variants[0].recipe.rpath);
+        memset(record->variants[0].recipe.rpath, 'r', LONG_PATH);
         sample_program(image, record, "lib/right", PROMISED);
+}
 
-        record = sample_record(image, FMT_OUTPUT_PIE);
+/* And programs. */
+static void add_programs(struct sample_image *image)
+{
+        struct fmt_record *record = sample_record(image, FMT_OUTPUT_PIE);
         sample_module(image, record, "hello.c", hello, "", false);
         REQUIRE(fmt_strings_append(&record->variants[0].exports, "not_there") == 0);
         sample_program(image, record, "bin/exports-less", PROMISED);
@@ -183,6 +192,7 @@ int main(void)
         struct sample_image image;
         struct session_harness harness;
         sample_image_open(&image);
+        add_libraries(&image);
         add_programs(&image);
         add_readers(&image);
         add_endless(&image);
