@@ -40,7 +40,11 @@ int jit_worker_linker_run(struct jit_worker_linker *linker, char *const *argv, c
                 r = fmt_write_whole(linker->line, text, strlen(text));
         jit_worker_linker_done(linker);
         int end = jit_worker_run_end(&linker->running, ret_reason);
-        return r < 0 && r != -EPIPE ? r : end;
+        if (r == 0 || r == -EPIPE)
+                return end;
+        /* What it says of a line cut short is not why. */
+        free(steal_pointer(ret_reason));
+        return r;
 }
 
 void jit_worker_linker_done(struct jit_worker_linker *linker)
