@@ -50,8 +50,9 @@ struct fmt_block_cache {
         size_t block_size;
         size_t n_slots;
         struct fmt_cached_block *slots;
-        atomic_size_t n_bare;   /* slots without memory */
-        char *_Atomic spare;    /* memory for the next of them, or NULL */
+        atomic_size_t n_bare; /* slots without memory */
+        char *_Atomic spare;  /* memory for the next of them, or NULL */
+        atomic_flag prepares; /* somebody makes a spare one */
         size_t n_shards;
         struct shard shards[MOST_SHARDS];
 };
@@ -79,6 +80,7 @@ int fmt_block_cache_new(uint64_t limit, size_t block_size, struct fmt_block_cach
                 return -ENOMEM;
         }
         cache->n_bare = cache->n_slots;
+        atomic_flag_clear(&cache->prepares);
         for (size_t i = 0; i < cache->n_shards; i++) {
                 struct shard *shard = &cache->shards[i];
                 shard->cache = cache;
@@ -137,12 +139,13 @@ static char *new_data(size_t size)
  * reads took 0.93 of the time, with populate. */
 static void prepare_spare(struct fmt_block_cache *cache)
 {
-        char *none = NULL;
-        if (atomic_load(&cache->spare) != NULL || atomic_load(&cache->n_bare) == 0)
+        if (atomic_load(&cache->spare) != NULL || atomic_load(&cache->n_bare) == 0 ||
+                atomic_flag_test_and_set(&cache->prepares))
                 return;
-        char *data = new_data(cache->block_size);
-        if (!atomic_compare_exchange_strong(&cache->spare, &none, data))
-                free(data);
+        /* Which somebody may have done meanwhile. */
+        if (atomic_load(&cache->spare) == NULL)
+                atomic_store(&cache->spare, new_data(cache->block_size));
+        atomic_flag_clear(&cache->prepares);
 }
 
 static void equip(struct fmt_block_cache *cache, struct fmt_cached_block *block)
