@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -120,6 +119,8 @@ static int write_arguments(const struct jit_worker_order *order, char ***argv)
         if (r == 0)
                 r = append_number(argv, cpu_limit);
         if (r == 0)
+                r = append_number(argv, order->in_background ? BACKGROUND_NICE : 0);
+        if (r == 0)
                 r = append_number(argv, count_parts(order->variant));
         if (r == 0)
                 r = append_number(argv, order->threads);
@@ -151,8 +152,6 @@ int jit_worker_start(
                         JIT_WORKER_N_FDS, &worker->child);
         if (r < 0)
                 return r;
-        if (order->in_background)
-                setpriority(PRIO_PROCESS, (id_t)jit_child_pid(worker->child), BACKGROUND_NICE);
         *ret = steal_pointer(&worker);
         return 0;
 }

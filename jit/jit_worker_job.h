@@ -2,10 +2,10 @@
 /* What a worker is told besides its inputs.
  *
  * Its box stands on its command line, because it confines itself before it reads anything:
- *     xaas-worker FOLDER CORES MEMORY ADDRESSES FILE CPU PARTS THREADS LINKER BITCODE READABLE…
+ *     xaas-worker FOLDER CORES MEMORY ADDRESSES FILE CPU NICE PARTS THREADS LINKER BITCODE READABLE…
  * with FOLDER the one it may write into, CORES how many it keeps to (0: all that it may use), MEMORY
  * (private and writable), ADDRESSES, FILE and CPU the limits of each process (bytes, and seconds; 0:
- * none), PARTS how many files it hands to its linker besides those that it gets (stubs, files of
+ * none), NICE what is added to its nice value, PARTS how many files it hands to its linker besides those that it gets (stubs, files of
  * options, JIT_WORKER_OWN_PARTS), THREADS how many that has, LINKER and BITCODE the programs it may run,
  * READABLE what those read. The rest is the member "job" of descriptor 3: lines "key value". */
 #ifndef JIT_WORKER_JOB_H
@@ -34,6 +34,7 @@ enum jit_worker_argument {
         JIT_WORKER_ARG_ADDRESSES,
         JIT_WORKER_ARG_FILE,
         JIT_WORKER_ARG_CPU,
+        JIT_WORKER_ARG_NICE,
         JIT_WORKER_ARG_PARTS,
         JIT_WORKER_ARG_THREADS,
         JIT_WORKER_ARG_LINKER,

@@ -202,6 +202,8 @@ static int work(char **argv, struct jit_worker_report *report)
                 .waiting = &waiting,
                 .folder = argv[JIT_WORKER_ARG_FOLDER]};
         keep_to_cores(strtoul(argv[JIT_WORKER_ARG_CORES], NULL, 10));
+        /* Before it starts its linker, which inherits that. */
+        (void)!nice(atoi(argv[JIT_WORKER_ARG_NICE]));
         int r = confine(argv);
         if (r < 0) {
                 if (asprintf(&report->reason,

@@ -178,12 +178,14 @@ class HeldCompile:
 
     def __init__(self, pid):
         deadline = time.monotonic() + 60
-        while not workers(pid):
+        self.pids = []
+        # Until none is left that goes on: a worker looks like two while it starts its linker.
+        while not self.pids or set(workers(pid)) - set(self.pids):
             if time.monotonic() > deadline:
                 raise TestFailure("no worker was started")
             time.sleep(0.001)
-        self.pids = workers(pid)
-        self._signal(signal.SIGSTOP)
+            self.pids = workers(pid)
+            self._signal(signal.SIGSTOP)
 
     def _signal(self, number):
         for pid in self.pids:
