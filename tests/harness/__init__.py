@@ -20,6 +20,7 @@ A test file is a list of functions named test_*, each taking one argument, and e
     t.start(cmd, ...)      starts in the background; what still runs at the end is killed
     t.mount(image, ...)    context manager: xaasfs in the foreground of a child process (mount.py)
     t.xaasfs(argument, ...)       xaasfs in the background, as people type it; any status is accepted
+    t.stats(path)          what a mount has counted so far (xaasfs --stats)
     t.wait_until(condition, what) polls, and fails the test if it takes for ever
     t.squashfs(tree, ...)  an image written by mksquashfs from a dictionary of files
     t.rootfs(name)         a minimal root file system for packing and containers (rootfs.py)

@@ -2,6 +2,7 @@
 """Runs the test_* functions of the main file, each with a scratch folder of its own."""
 
 import inspect
+import json
 import os
 import pathlib
 import shutil
@@ -58,6 +59,10 @@ class Test:
     def xaasfs(self, *arguments, **how):
         """Runs `xaasfs ARGUMENTS` to its end: until the mount serves, or is refused."""
         return self.run([binary("xaasfs"), *arguments], **{"expect": None, "timeout": 60, **how})
+
+    def stats(self, path):
+        """What the mount at PATH has counted so far."""
+        return json.loads(self.run([binary("xaasfs"), "--stats", "--json", path]).stdout)
 
     def wait_until(self, condition, what):
         """Waits for CONDITION(), however long that takes on this machine, but not for ever."""

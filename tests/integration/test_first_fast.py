@@ -2,7 +2,6 @@
 """-o first=fast: what can be compiled in the least time answers the first open, and the full compile
 behind it those that find no other; on one inode, for everybody at once."""
 
-import json
 import os
 import subprocess
 
@@ -21,11 +20,6 @@ def is_full(path):
 def facts(path):
     st = path.stat()
     return st.st_ino, st.st_size, st.st_mtime_ns, st.st_mode
-
-
-def open_files(t, mount):
-    """How many are open, by tier."""
-    return json.loads(t.run([harness.binary("xaasfs"), "--stats", "--json", mount.path]).stdout)["open_files"]
 
 
 def nice_values(pids):
@@ -163,7 +157,7 @@ def test_a_full_one_that_fails_leaves_the_fast_one(t):
         fast = file.read()
     t.contains(mount.log, "what was compiled fast stays in use")
     # Or the next open would join this one: closing comes to the mount a moment later.
-    t.wait_until(lambda: open_files(t, mount)["fast"] == 0, "closing")
+    t.wait_until(lambda: t.stats(mount.path)["open_files"]["fast"] == 0, "closing")
     # The machine may have been short of memory: it is tried again.
     with open(slow, "rb") as file:
         t.true(file.read() == fast, "it is not the fast one")

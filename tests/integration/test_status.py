@@ -1,30 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a mount tells about itself: counts that are exact where they can be."""
 
-import json
 import mmap
 import os
 import pathlib
 import random
 import subprocess
-import time
 
 import harness
 from harness.programs import HeldCompile, programs
 
 BLOCK = 131072
 NOBODY = 65534
-
-
-def status(t, path):
-    return json.loads(t.run([harness.binary("xaasfs"), "--stats", "--json", path]).stdout)
-
-
-def wait_until(t, condition, what):
-    deadline = time.monotonic() + 100
-    while not condition():
-        t.true(time.monotonic() < deadline, f"{what} did not happen")
-        time.sleep(0.02)
 
 
 def compressible(size, seed):
@@ -54,7 +41,7 @@ def test_each_block_is_decompressed_once(t):
             for number in range(20):
                 t.equal(read_directly(mnt / "big", number),
                         (BLOCK, content[number * BLOCK:(number + 1) * BLOCK]), "what was read")
-        seen = status(t, mnt)
+        seen = t.stats(mnt)
     t.equal(seen["requests"]["read"]["count"], 40, "reads")
     t.equal(seen["bytes"]["replied"], 40 * BLOCK, "bytes replied")
     t.equal(seen["bytes"]["decompressed"], 20 * BLOCK, "bytes decompressed")
@@ -73,9 +60,9 @@ def test_a_small_cache_decompresses_again(t):
         for _ in range(2):
             for number in range(20):
                 read_directly(mnt / "big", number)
-        first = status(t, mnt)["blocks"]
+        first = t.stats(mnt)["blocks"]
         read_directly(mnt / "big", 19)
-        second = status(t, mnt)["blocks"]
+        second = t.stats(mnt)["blocks"]
     t.equal((first["decompressed"], first["decompressed_again"], first["evicted"]), (40, 20, 32))
     t.equal((first["hits"], first["misses"], first["bytes_held"]), (0, 40, 8 * BLOCK))
     t.equal((second["hits"], second["decompressed"]), (1, 40))
@@ -84,14 +71,14 @@ def test_a_small_cache_decompresses_again(t):
 def test_every_request_is_counted_once(t):
     image = t.squashfs({"d/a": b"a" * 10000, "d/link": "a", "e": b"e"})
     with t.mount(image) as mnt:
-        before = status(t, mnt)["requests"]
+        before = t.stats(mnt)["requests"]
         os.stat(mnt / "e")
         os.readlink(mnt / "d/link")
         os.statvfs(mnt)
         read_directly(mnt / "d/a", 0)
         for name in ("none", "nothing", "none"):
             t.true(not (mnt / name).exists(), "it exists")
-        after = status(t, mnt)["requests"]
+        after = t.stats(mnt)["requests"]
     made = {kind: after[kind]["count"] - before[kind]["count"] for kind in after}
     # A name that is not there is remembered like one that is; the root is known from the first.
     t.equal({kind: made[kind] for kind in ("lookup", "readlink", "statfs", "open", "read", "ioctl",
@@ -106,14 +93,14 @@ def test_every_request_is_counted_once(t):
 
 def test_open_files_by_tier(t):
     mount = t.mount(programs().image, options=[f"cache={t.cache}"])
-    first = status(t, mount.path)
+    first = t.stats(mount.path)
     t.true(first["programs"] > 0, "no programs")
     t.contains(first["passthrough"]["reason"], "no compiled program has been opened yet")
     hello = t.start([mount.path / "usr/bin/hello", "wait"], stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE)
     hello.stdout.readline()
     with open(mount.path / "etc/ordinary", "rb"):
-        seen = status(t, mount.path)
+        seen = t.stats(mount.path)
         passes = seen["passthrough"]["active"]
         t.equal(passes, "not by passthrough" not in mount.log, "passthrough")
         # The program and its library, of which passthrough maps the backing file itself; loader
@@ -122,7 +109,7 @@ def test_open_files_by_tier(t):
                 {"plain": 1, "native": 1 if passes else 2, "fast": 0, "baseline": 0,
                  "waiting": 0})
     hello.communicate(b"\n", timeout=60)
-    wait_until(t, lambda: set(status(t, mount.path)["open_files"].values()) == {0}, "closing")
+    t.wait_until(lambda: set(t.stats(mount.path)["open_files"].values()) == {0}, "closing")
     mount.stop()
 
 
@@ -131,22 +118,22 @@ def test_waiting_opens_are_shown_and_timed(t):
     slow = mount.path / "usr/bin/slow"
     openers = [t.start(["cat", slow], stdout=subprocess.DEVNULL) for _ in range(3)]
     held = HeldCompile(mount.pid)
-    wait_until(t, lambda: status(t, mount.path)["open_files"]["waiting"] == 3, "waiting")
+    t.wait_until(lambda: t.stats(mount.path)["open_files"]["waiting"] == 3, "waiting")
     openers[0].kill()
     openers[0].wait(60)
-    seen = status(t, mount.path)
+    seen = t.stats(mount.path)
     t.equal((seen["open_files"]["waiting"], seen["opens_killed"]), (2, 1))
     t.equal(seen["requests"]["open"]["count"], 3, "opens that arrived")
     (compile,) = seen["compiles"]
     t.equal((compile["path"], compile["opens"]), ("/usr/bin/slow", 2))
     t.contains(t.run([harness.binary("xaas"), "status", slow]).stdout, " s; 2 opens wait\n")
-    wait_until(t, lambda: status(t, mount.path)["compiles"][0]["seconds"] > 0.3, "time passing")
+    t.wait_until(lambda: t.stats(mount.path)["compiles"][0]["seconds"] > 0.3, "time passing")
     held.release()
     for opener in openers[1:]:
         t.equal(opener.wait(100), 0)
     # It is published after the answer.
-    wait_until(t, lambda: status(t, mount.path)["compiles"] == [], "its end")
-    after = status(t, mount.path)
+    t.wait_until(lambda: t.stats(mount.path)["compiles"] == [], "its end")
+    after = t.stats(mount.path)
     t.equal((after["programs_waited_for"], after["open_files"]["waiting"]), (0, 0))
     # From its arrival to its answer, not to its being parked.
     t.true(after["requests"]["open"]["max_ns"] > 0.3e9, after["requests"]["open"])
@@ -168,8 +155,8 @@ def test_an_answer_never_grows_too_large(t):
         mount = t.mount(image, options=[f"cache={t.scratch}/cache-{root.name}"])
         openers = [t.start(["cat", mount.path / path], stdout=subprocess.DEVNULL) for path in paths]
         held = HeldCompile(mount.pid)
-        wait_until(t, lambda: status(t, mount.path)["open_files"]["waiting"] == 18, "waiting")
-        seen = status(t, mount.path)
+        t.wait_until(lambda: t.stats(mount.path)["open_files"]["waiting"] == 18, "waiting")
+        seen = t.stats(mount.path)
         t.equal((seen["programs_waited_for"], seen["programs_compiling"]), (18, 18))
         n = len(seen["compiles"])
         t.true(n == shown if shown else 0 < n < 16, f"{n} of them are shown")
@@ -189,7 +176,7 @@ def test_baselines_and_what_is_read_of_programs(t):
     slow = mount.path / "usr/bin/slow"
     with open(slow, "rb") as file:
         size = len(file.read())
-        seen = status(t, mount.path)
+        seen = t.stats(mount.path)
     t.equal(seen["open_files"]["baseline"], 1, "open baselines")
     t.equal(seen["bytes"]["replied"], size, "bytes replied")
     mount.stop()
@@ -202,7 +189,7 @@ def test_any_folder_of_the_mount_answers(t):
     other.mkdir()
     with t.mount(image) as mnt:
         for path in (mnt, mnt / "d", mnt / "d/a", f"{mnt}/d/"):
-            t.equal(status(t, path)["image"]["path"], str(image))
+            t.equal(t.stats(path)["image"]["path"], str(image))
         done = t.run(["unshare", "-m", "sh", "-c",
                       f"mount --bind {mnt}/d {other} && {harness.binary('xaas')} status {other}"])
         t.contains(done.stdout, str(image))
