@@ -32,6 +32,12 @@ static int run(void *context, size_t lane, double *ret_cost)
         return *ret_cost < 0 ? -EIO : 0;
 }
 
+static void hold(struct tune_race *race, size_t n_lanes)
+{
+        REQUIRE(tune_race_begin(race, n_lanes) == 0);
+        REQUIRE(tune_race_run(race) == 0);
+}
+
 static struct tune_race begin(struct script *script, size_t n_lanes)
 {
         struct tune_race race = {.most_rounds = MOST,
@@ -41,8 +47,7 @@ static struct tune_race begin(struct script *script, size_t n_lanes)
                 .is_over = is_over,
                 .run = run,
                 .context = script};
-        REQUIRE(tune_race_begin(&race, n_lanes) == 0);
-        REQUIRE(tune_race_run(&race) == 0);
+        hold(&race, n_lanes);
         return race;
 }
 
@@ -139,7 +144,7 @@ static void test_the_least_of_a_turn_counts(void)
                 .doubt = 0.1,
                 .run = run,
                 .context = &script};
-        REQUIRE(tune_race_begin(&race, 2) == 0 && tune_race_run(&race) == 0);
+        hold(&race, 2);
         CHECK(script.all_runs == 30 && race.lanes[1].n_costs == 5);
         CHECK(race.lanes[1].costs[0] == 70 && race.lanes[1].costs[1] == 80 &&
                 race.lanes[1].costs[3] == 85);
@@ -185,7 +190,7 @@ static void test_some_rounds_need_no_time(void)
                 .is_over = is_over,
                 .run = run,
                 .context = &script};
-        REQUIRE(tune_race_begin(&race, 2) == 0 && tune_race_run(&race) == 0);
+        hold(&race, 2);
         CHECK(script.runs[0] == 7 && script.runs[1] == 7 && tune_race_is_proven(&race, 1));
         tune_race_done(&race);
 }
@@ -241,7 +246,7 @@ static size_t count_chosen(double gain, size_t turn)
                         .doubt = 0.05,
                         .run = run_in_weather,
                         .context = &weather};
-                REQUIRE(tune_race_begin(&race, 2) == 0 && tune_race_run(&race) == 0);
+                hold(&race, 2);
                 n += tune_race_is_proven(&race, 1);
                 tune_race_done(&race);
         }
@@ -274,7 +279,7 @@ static void test_the_better_one_of_many_leads(void)
                         .doubt = 0.1,
                         .run = run_in_weather,
                         .context = &weather};
-                REQUIRE(tune_race_begin(&race, 12) == 0 && tune_race_run(&race) == 0);
+                hold(&race, 12);
                 CHECK(race.lanes[7].is_out);
                 n += tune_race_leader(&race) == 4;
                 tune_race_done(&race);

@@ -208,7 +208,6 @@ struct heat {
         size_t entries[TUNE_MOST_CANDIDATES]; /* candidates by lane */
         size_t n_entries;
         double ends;
-        size_t least_rounds;
 };
 
 static void enter(struct heat *heat, size_t candidate)
@@ -259,19 +258,17 @@ static size_t runs_in_turn(const struct tune *tune)
         return runs < MOST_RUNS_IN_TURN ? (size_t)runs : MOST_RUNS_IN_TURN;
 }
 
-static int run_heat(struct heat *heat, size_t rounds, double doubt, double share)
+/* How many rounds and how much doubt it takes, the race knows. */
+static int run_heat(struct heat *heat, double share)
 {
         const double began = now();
         int r;
 
-        heat->race = (struct tune_race){.least_rounds = heat->least_rounds,
-                .most_rounds = rounds,
-                .turn = runs_in_turn(heat->tune),
-                .margin = MARGIN,
-                .doubt = doubt,
-                .is_over = is_over,
-                .run = run_lane,
-                .context = heat};
+        heat->race.turn = runs_in_turn(heat->tune);
+        heat->race.margin = MARGIN;
+        heat->race.is_over = is_over;
+        heat->race.run = run_lane;
+        heat->race.context = heat;
         heat->ends = began + share * heat->tune->request->seconds - heat->tune->racing;
         r = tune_race_begin(&heat->race, heat->n_entries);
         if (r == 0)
@@ -295,12 +292,14 @@ static void heat_done(struct heat *heat)
 /* Everything that was brought up; *RET: the best, 0 if that is the default. */
 static int race_steps(struct tune *tune, size_t *ret)
 {
-        _cleanup_(heat_done) struct heat heat = {.tune = tune, .name = "single steps"};
+        _cleanup_(heat_done) struct heat heat = {.tune = tune,
+                .name = "single steps",
+                .race = {.most_rounds = tune->request->rounds, .doubt = DOUBT}};
         int r;
 
         for (size_t i = 0; i < tune->n_candidates; i++)
                 enter(&heat, i);
-        r = run_heat(&heat, tune->request->rounds, DOUBT, shares[0]);
+        r = run_heat(&heat, shares[0]);
         if (r == 0)
                 *ret = heat.entries[tune_race_leader(&heat.race)];
         return r;
@@ -358,7 +357,9 @@ static int add_combinations(struct tune *tune, size_t best)
 
 static int race_combinations(struct tune *tune, size_t *best)
 {
-        _cleanup_(heat_done) struct heat heat = {.tune = tune, .name = "combinations"};
+        _cleanup_(heat_done) struct heat heat = {.tune = tune,
+                .name = "combinations",
+                .race = {.most_rounds = tune->request->rounds, .doubt = DOUBT}};
         const size_t first = tune->n_candidates;
         int r = add_combinations(tune, *best);
 
@@ -372,7 +373,7 @@ static int race_combinations(struct tune *tune, size_t *best)
                 enter(&heat, i);
         if (heat.n_entries == 2)
                 return 0;
-        r = run_heat(&heat, tune->request->rounds, DOUBT, shares[1]);
+        r = run_heat(&heat, shares[1]);
         if (r < 0)
                 return r;
         /* Too little time and none leads: the best step remains, unless it is shown to be none. */
@@ -384,13 +385,16 @@ static int race_combinations(struct tune *tune, size_t *best)
 
 static int race_default(struct tune *tune, size_t best)
 {
-        _cleanup_(heat_done) struct heat heat = {
-                .tune = tune, .name = "against the default", .least_rounds = LEAST_LAST_ROUNDS};
+        _cleanup_(heat_done) struct heat heat = {.tune = tune,
+                .name = "against the default",
+                .race = {.least_rounds = LEAST_LAST_ROUNDS,
+                        .most_rounds = LAST_ROUNDS,
+                        .doubt = LAST_DOUBT}};
         int r;
 
         enter(&heat, 0);
         enter(&heat, best);
-        r = run_heat(&heat, LAST_ROUNDS, LAST_DOUBT, shares[2]);
+        r = run_heat(&heat, shares[2]);
         if (r < 0 || !tune_race_is_proven(&heat.race, 1))
                 return r;
         tune->chosen = best;
