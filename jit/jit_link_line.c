@@ -126,7 +126,7 @@ static int read_keyword(struct parser *parser, const char *text)
 
 static int read_emulation(struct parser *parser, const char *value)
 {
-        if (strcmp(value, "elf_x86_64") == 0)
+        if (strcmp(value, JIT_LINK_EMULATION) == 0)
                 return 0;
         return native(parser->line, value, "only 64-bit x86 ELF is compiled for the host");
 }

@@ -231,7 +231,7 @@ int jit_recipe_command(const struct fmt_variant *variant, const struct jit_link_
                 return r;
         add(&command, "ld.lld");
         add(&command, "-m");
-        add(&command, "elf_x86_64");
+        add(&command, JIT_LINK_EMULATION);
         add(&command, "-o");
         add(&command, "-");
         add_defaults(&command, &variant->recipe);

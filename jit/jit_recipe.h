@@ -45,6 +45,9 @@ struct jit_link_line {
         bool uses_gcc_plugin; /* -plugin liblto_plugin.so: matters for gcc's -flto objects only */
 };
 
+/* ld.lld's -m. */
+#define JIT_LINK_EMULATION "elf_x86_64"
+
 /* ARGV with every @file replaced by the words in it. The caller frees with fmt_strings_free. */
 int jit_response_expand(char *const *argv, char ***ret);
 

@@ -5,9 +5,10 @@
  *     xaas-worker FOLDER CORES MEMORY ADDRESSES FILE CPU NICE PARTS THREADS LINKER BITCODE READABLE…
  * with FOLDER the one it may write into, CORES how many it keeps to (0: all that it may use), MEMORY
  * (private and writable), ADDRESSES, FILE and CPU the limits of each process (bytes, and seconds; 0:
- * none), NICE what is added to its nice value, PARTS how many files it hands to its linker besides those that it gets (stubs, files of
- * options, JIT_WORKER_OWN_PARTS), THREADS how many that has, LINKER and BITCODE the programs it may run,
- * READABLE what those read. The rest is the member "job" of descriptor 3: lines "key value". */
+ * none), NICE what is added to its nice value, PARTS how many files it hands to its linker besides
+ * those that it gets (stubs, files of options, JIT_WORKER_OWN_PARTS), THREADS how many that has, LINKER
+ * and BITCODE the programs it may run, READABLE what those read. The rest is the member "job" of
+ * descriptor 3: lines "key value". */
 #ifndef JIT_WORKER_JOB_H
 #define JIT_WORKER_JOB_H
 

@@ -8,9 +8,9 @@
 
 struct jit_worker_tools {
         const char *linker;
-        const char *threads; /* of the linker: a number */
+        const char *threads;               /* of the linker: a number */
         struct jit_worker_linker *waiting; /* for the first run */
-        const char *folder; /* scratch */
+        const char *folder;                /* scratch */
 };
 
 struct jit_worker_linked {

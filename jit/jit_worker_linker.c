@@ -15,7 +15,7 @@ int jit_worker_linker_start(
         char option[32];
         /* Without an emulation in front ld.lld would look for one in the response file, and a pipe
          * can be read only once. */
-        char *const argv[] = {(char *)"ld.lld", (char *)"-m", (char *)"elf_x86_64", option,
+        char *const argv[] = {(char *)"ld.lld", (char *)"-m", (char *)JIT_LINK_EMULATION, option,
                 (char *)"@/proc/self/fd/0", NULL};
         int ends[2];
         snprintf(option, sizeof option, "--threads=%s", threads);

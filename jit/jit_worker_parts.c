@@ -103,7 +103,11 @@ int jit_worker_parts_take(struct jit_worker_parts *parts, struct jit_worker_file
 
 void jit_worker_parts_return(struct jit_worker_parts *parts, struct jit_worker_file *file)
 {
-        if (file->fd >= 0 && ftruncate(file->fd, 0) == 0 && lseek(file->fd, 0, SEEK_SET) == 0)
+        if (file->fd < 0)
+                return;
+        if (ftruncate(file->fd, 0) < 0 || lseek(file->fd, 0, SEEK_SET) < 0)
+                jit_worker_file_done(file);
+        else
                 parts->spares[parts->n_spares++] = *file;
         file->fd = -1;
 }
